@@ -1,0 +1,81 @@
+"""Who does it: a user, a named part of the system, or a shell. Never nobody."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from opsconsole.core.errors import Denied
+
+if TYPE_CHECKING:
+    from opsconsole.core.models import User
+
+
+class ActorKind(StrEnum):
+    """The three kinds of actor; the journal has a fourth, `database`, for what came by direct SQL."""
+
+    USER = "user"
+    SYSTEM = "system"
+    SHELL = "shell"
+
+
+# What a person at a shell may do without naming a user: stop things, and look whether the record is whole.
+SHELL_PERMISSIONS = frozenset({"journal.verify_journal", "journal.seal_journal", "core.issue_token"})
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The author of an operation: its name and id are copied into the journal."""
+
+    kind: ActorKind
+    id: str
+    name: str
+    user: User | None = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, user: User) -> Actor:
+        """The actor that is this user."""
+        return cls(ActorKind.USER, str(user.pk), user.username, user)
+
+    def may(self, permission: str, obj: Any = None) -> bool:
+        """Whether the actor holds a permission, by role or, for one object, by a grant on it.
+
+        System actors are written into the code that uses them and hold what that code does.
+        """
+        match self.kind:
+            case ActorKind.SYSTEM:
+                return True
+            case ActorKind.SHELL:
+                return permission in SHELL_PERMISSIONS
+            case ActorKind.USER:
+                user = self.user
+                if user is None or not user.is_active:
+                    return False
+                return user.has_perm(permission) or (obj is not None and user.has_perm(permission, obj))
+
+    def require(self, permission: str, obj: Any = None) -> None:
+        """Raise Denied unless the actor holds the permission."""
+        if not self.may(permission, obj):
+            raise Denied(f"{self.name} lacks the permission {permission}.", permission=permission)
+
+    def has_role(self, role: str) -> bool:
+        """Whether the actor is a user who is a member of the role, and active."""
+        return self.user is not None and self.user.is_active and role in self.user.roles
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The user's roles; empty for every other actor."""
+        return self.user.roles if self.user is not None and self.user.is_active else frozenset()
+
+
+def SYSTEM(name: str) -> Actor:  # noqa: N802 - reads as the constant it stands for: SYSTEM("sweeper")
+    """The part of the system of that name."""
+    return Actor(ActorKind.SYSTEM, f"system:{name}", f"system:{name}")
+
+
+def shell_actor() -> Actor:
+    """Whoever sits at the shell, by their operating system account."""
+    name = f"shell:{getpass.getuser()}"
+    return Actor(ActorKind.SHELL, name, name)

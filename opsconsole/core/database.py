@@ -1,0 +1,65 @@
+"""The database's roles: the owner migrates, the application owns nothing, an operator is a person with psql."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.apps import apps
+from django.conf import settings
+from django.db import connections
+from psycopg import sql
+
+# Their tables have grants of their own, narrower than the application's usual four rights.
+OWN_GRANTS = frozenset({"journal"})
+
+
+@contextmanager
+def as_owner(alias: str = "default") -> Iterator[None]:
+    """Connect as the role that owns the schema while the block runs."""
+    wrapper = connections[alias]
+    current = wrapper.settings_dict
+    before = {key: current[key] for key in ("USER", "PASSWORD", "HOST", "PORT", "OPTIONS")}
+
+    def switch(parameters: dict[str, object]) -> None:
+        wrapper.close()
+        if current["OPTIONS"].get("pool"):
+            wrapper.close_pool()  # type: ignore[attr-defined] # of the PostgreSQL wrapper
+        current.update(parameters)
+
+    owner = settings.DATABASE_OWNER
+    without_pool = {key: value for key, value in before["OPTIONS"].items() if key != "pool"}
+    switch({key: owner[key] for key in ("USER", "PASSWORD", "HOST", "PORT")} | {"OPTIONS": without_pool})
+    try:
+        yield
+    finally:
+        switch(before)
+
+
+def grant(alias: str = "default") -> None:
+    """Give the application and the operator their rights on every table; safe to repeat after each migrate."""
+    application, operator = settings.DB_APP_ROLE, settings.DB_OPERATOR_ROLE
+    ours = {model._meta.db_table: model._meta.app_label for model in apps.get_models(include_auto_created=True)}
+    with connections[alias].cursor() as cursor:
+        cursor.execute("select rolname from pg_roles where rolname = any(%s)", [[application, operator]])
+        present = {row[0] for row in cursor.fetchall()}
+        for role in present & {application, operator}:
+            cursor.execute(sql.SQL("grant usage on schema public to {}").format(sql.Identifier(role)).as_string())
+        for table, label in sorted(ours.items()):
+            if label in OWN_GRANTS:
+                continue
+            if application in present:
+                _allow(cursor, "select, insert, update, delete", table, application)
+            if operator in present:
+                _allow(cursor, "select, insert, update, delete", table, operator)
+        if application in present:
+            name = sql.Identifier(application)
+            cursor.execute(
+                sql.SQL("grant usage, select on all sequences in schema public to {}").format(name).as_string()
+            )
+            cursor.execute(sql.SQL("grant select on django_migrations to {}").format(name).as_string())
+
+
+def _allow(cursor: object, rights: str, table: str, role: str) -> None:
+    statement = sql.SQL("grant {} on {} to {}").format(sql.SQL(rights), sql.Identifier(table), sql.Identifier(role))
+    cursor.execute(statement.as_string())  # type: ignore[attr-defined] # Django's cursor wrapper

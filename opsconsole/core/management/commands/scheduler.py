@@ -1,0 +1,94 @@
+"""`manage.py scheduler`: the one loop that runs sweepers and sealers, and outlives Redis."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from datetime import timedelta
+from types import FrameType
+from typing import Any
+
+import structlog
+from django.apps import apps
+from django.db import DatabaseError, connection
+from django.utils.module_loading import import_module, module_has_submodule
+
+from opsconsole.core.commands import ConsoleCommand
+from opsconsole.core.errors import DomainError
+from opsconsole.core.heartbeats import beat, retire
+from opsconsole.core.requests import bind_request_id
+from opsconsole.core.schedule import Periodic, registered
+
+log = structlog.get_logger(__name__)
+
+ADVISORY_LOCK = 7_141_001
+TICK = 0.2
+BEAT_EVERY = timedelta(seconds=5).total_seconds()
+
+
+class Command(ConsoleCommand):
+    """Run everything periodic. A second scheduler stands by until the first is gone."""
+
+    help = "Run the periodic work: sweepers, sealer, tidying."
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        """Loop until SIGTERM or SIGINT."""
+        self.running = True
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.stop)
+        for config in apps.get_app_configs():
+            if module_has_submodule(config.module, "jobs"):
+                import_module(f"{config.name}.jobs")
+        self.heart = f"scheduler:{socket.gethostname()}:{os.getpid()}"
+        due = {task.name: 0.0 for task in registered()}
+        beaten = 0.0
+        while self.running:
+            try:
+                if time.monotonic() - beaten > BEAT_EVERY:
+                    beat(self.heart, kind="scheduler" if self.leads() else "scheduler-standby")
+                    beaten = time.monotonic()
+                if self.leads():
+                    self.run_due(due)
+            except DatabaseError as error:
+                log.warning("scheduler.database", error=str(error))
+                connection.close()
+                time.sleep(1)
+            time.sleep(TICK)
+        retire(self.heart)
+
+    def stop(self, _signal: int, _frame: FrameType | None) -> None:
+        """Finish the task at hand and end."""
+        self.running = False
+
+    def leads(self) -> bool:
+        """Whether this process holds the lock; it is the session's, so it goes when the connection does."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "select exists(select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()"
+                " and objid = %s and granted) or pg_try_advisory_lock(%s)",
+                [ADVISORY_LOCK, ADVISORY_LOCK],
+            )
+            return bool(cursor.fetchone()[0])
+
+    def run_due(self, due: dict[str, float]) -> None:
+        """Run each task whose time has come; one that fails is logged and tried again at its next time."""
+        for task in registered():
+            if not self.running:
+                return
+            if time.monotonic() >= due[task.name]:
+                self.run_one(task)
+                due[task.name] = time.monotonic() + task.every.total_seconds()
+
+    def run_one(self, task: Periodic) -> None:
+        """Run one task under a request id of its own."""
+        bind_request_id()
+        try:
+            task.run()
+        except DatabaseError:
+            raise
+        except DomainError as error:
+            log.warning("scheduler.refused", task=task.name, code=error.code, error=error.message)
+        except Exception:
+            log.exception("scheduler.failed", task=task.name)

@@ -1,0 +1,139 @@
+"""The floor's tables: users, stored answers, heartbeats, and the outbox of events."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib.auth.base_user import BaseUserManager
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models.functions import Now
+
+from opsconsole.core.fields import Uuid7, Uuid7Model
+
+if TYPE_CHECKING:
+    _Manager = BaseUserManager["User"]
+else:
+    _Manager = BaseUserManager
+
+
+class UserManager(_Manager):
+    """Makes users; nobody can be made a superuser."""
+
+    def create_user(self, username: str, password: str | None = None, **fields: Any) -> User:
+        """A user with a usable password only if one is given."""
+        user = self.model(username=username, **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+
+class User(AbstractUser):
+    """One human, however they log in. There are no superusers: every right comes from a role or a grant."""
+
+    id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
+    sub = models.TextField("external identity", null=True, blank=True, unique=True)  # the `sub` claim of Molam ID
+    is_superuser = False  # type: ignore[assignment] # removes the inherited column: nobody stands above the rules
+
+    objects = UserManager()  # type: ignore[assignment,misc] # without create_superuser
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        verbose_name = "user"
+        default_permissions = ("view",)
+        permissions = [("issue_token", "Can issue an API token to a user")]
+
+    @cached_property
+    def roles(self) -> frozenset[str]:
+        """The names of the roles the user is a member of."""
+        return frozenset(self.groups.values_list("name", flat=True))
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        """Reload, roles and permissions included."""
+        for cached in ("roles", "_perm_cache", "_user_perm_cache", "_group_perm_cache"):
+            self.__dict__.pop(cached, None)
+        super().refresh_from_db(*args, **kwargs)
+
+
+class IdempotencyKey(models.Model):
+    """The stored answer to a request that must have its effect once."""
+
+    scope = models.TextField()
+    key = models.TextField()
+    fingerprint = models.BinaryField()
+    status = models.IntegerField()
+    body = models.JSONField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    pk = models.CompositePrimaryKey("scope", "key")
+
+    class Meta:
+        db_table = "core_idempotency_keys"
+        default_permissions = ()
+        indexes = [models.Index(fields=["created_at"], name="idempotency_by_age")]
+
+
+class WorkerHeartbeat(models.Model):
+    """A worker or scheduler that said it is alive; silence is how the console notices that one is not."""
+
+    name = models.TextField(primary_key=True)
+    kind = models.TextField()
+    queues = models.TextField(default="")
+    started_at = models.DateTimeField(db_default=Now())
+    beat_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "core_worker_heartbeats"
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class OutboxEvent(Uuid7Model):
+    """Something that happened and that others may want to know; written in the operation it tells of."""
+
+    topic = models.TextField()
+    subject_kind = models.TextField()
+    subject_id = models.TextField()
+    data = models.JSONField(default=dict)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "core_outbox_events"
+        default_permissions = ("view",)
+        indexes = [models.Index(fields=["created_at"], name="outbox_by_age")]
+
+    def __str__(self) -> str:
+        return f"{self.topic} {self.subject_id}"
+
+
+class DeliveryState(models.TextChoices):
+    """How far the delivery of an event to one listener has come."""
+
+    DUE = "due"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+class OutboxDelivery(Uuid7Model):
+    """One event for one listener: tried until it succeeds or is given up as dead."""
+
+    event = models.ForeignKey(OutboxEvent, on_delete=models.CASCADE, related_name="deliveries")
+    listener = models.TextField()
+    status = models.TextField(choices=DeliveryState.choices, default=DeliveryState.DUE)
+    attempts = models.IntegerField(default=0)
+    next_attempt_at = models.DateTimeField(db_default=Now())
+    error = models.TextField(default="", blank=True)
+
+    class Meta:
+        db_table = "core_outbox_deliveries"
+        default_permissions = ("view",)
+        constraints = [models.UniqueConstraint(fields=["event", "listener"], name="outbox_once_per_listener")]
+        indexes = [
+            models.Index(fields=["next_attempt_at"], condition=models.Q(status=DeliveryState.DUE), name="outbox_due")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.listener}: {self.status}"

@@ -1,0 +1,102 @@
+"""The operation: one durable transaction with an author, which every public service is.
+
+A service is decorated with `@operation`. The decorator opens the transaction, tells the database session who acts
+(so that triggers know a service write from a pasted one) and, through `once`, honours an Idempotency-Key. Kernel
+functions join an operation and assert that they are inside one; services never call services.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import update_wrapper
+from typing import Generic, ParamSpec, TypeVar, cast
+
+from django.db import connection, transaction
+
+from opsconsole.core.actors import Actor
+from opsconsole.core.idempotency import Answer, RequestKey, claim, remember
+from opsconsole.core.requests import current_request_id
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_current: ContextVar[tuple[str, Actor] | None] = ContextVar("operation", default=None)
+
+
+class Operation(Generic[P, R]):
+    """A service, callable as the function it wraps; made by `operation`."""
+
+    def __init__(self, service: Callable[P, R]) -> None:
+        parameters = inspect.signature(service).parameters
+        if "actor" not in parameters:
+            raise TypeError(f"{service.__qualname__} is an operation and takes no actor")
+        loose = [p.name for p in parameters.values() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+        if loose:
+            raise TypeError(f"{service.__qualname__} takes {', '.join(loose)} by position; keyword only")
+        self.name = f"{service.__module__}.{service.__qualname__}"
+        self.service = service
+        update_wrapper(self, service)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the service in its own durable transaction."""
+        actor = cast(Actor, kwargs["actor"])
+        token = _current.set((self.name, actor))
+        try:
+            with transaction.atomic(durable=True):
+                _tell_the_database(self.name, actor)
+                return self.service(*args, **kwargs)
+        finally:
+            _current.reset(token)
+
+    def once(self, key: RequestKey | None, render: Callable[[R], Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
+        """Run the service under an Idempotency-Key; the answer is stored in the transaction of its effect.
+
+        The same key and request again gets the stored answer; raises KeyReused for another request under the key,
+        KeyInFlight while the first is still running. Without a key the service just runs.
+        """
+        if key is None:
+            return render(self(*args, **kwargs))
+        actor = cast(Actor, kwargs["actor"])
+        token = _current.set((self.name, actor))
+        try:
+            with transaction.atomic(durable=True):
+                stored = claim(key)
+                if stored is not None:
+                    return stored
+                _tell_the_database(self.name, actor)
+                answer = render(self.service(*args, **kwargs))
+                remember(key, answer)
+                return answer
+        finally:
+            _current.reset(token)
+
+
+def operation(service: Callable[P, R]) -> Operation[P, R]:
+    """Make a keyword-only function that takes an `actor` a public service."""
+    return Operation(service)
+
+
+def assert_in_operation() -> None:
+    """Raise RuntimeError outside an operation: kernel functions write only in somebody's name."""
+    if _current.get() is None or not connection.in_atomic_block:
+        raise RuntimeError("this writes, and may only be called inside an @operation")
+
+
+def current_actor() -> Actor:
+    """The actor of the running operation."""
+    running = _current.get()
+    if running is None:
+        raise RuntimeError("no operation is running")
+    return running[1]
+
+
+def _tell_the_database(name: str, actor: Actor) -> None:
+    # Local to the transaction: gone after commit, rollback and the return to a pool.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select set_config('ops.context', %s, true), set_config('ops.actor', %s, true),"
+            " set_config('ops.request_id', %s, true)",
+            [name, actor.id, current_request_id()],
+        )

@@ -1,0 +1,74 @@
+"""Every error of the API as `application/problem+json` (RFC 9457), made in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from opsconsole.core.canonical import to_plain
+from opsconsole.core.errors import DomainError, Unavailable
+from opsconsole.core.requests import current_request_id
+
+log = structlog.get_logger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER = "5"
+
+
+def problem(status: int, code: str, title: str, **fields: Any) -> dict[str, Any]:
+    """The members of a problem: `type`, `title`, `status`, `detail`, then our `code`, `request_id` and facts."""
+    body: dict[str, Any] = {
+        "type": f"urn:opsconsole:problem:{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": title,
+        "code": code,
+        "request_id": current_request_id(),
+    }
+    body.update({key: _plain(value) for key, value in fields.items() if key not in body})
+    return body
+
+
+def handle(exc: Exception, _context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler: a problem for whatever is expected, None (a 500) for a fault of ours."""
+    headers: dict[str, str] = {}
+    match exc:
+        case DomainError():
+            body = problem(exc.status, exc.code, exc.message, **exc.fields)
+            if isinstance(exc, Unavailable):
+                headers["Retry-After"] = str(exc.fields.get("retry_after", RETRY_AFTER))
+        case Http404():
+            body = problem(404, "not_found", "There is nothing here, or nothing you may see.")
+        case PermissionDenied():
+            body = problem(403, "denied", "You may not do this.")
+        case exceptions.ValidationError():
+            body = problem(400, "invalid", "The request is not valid.", errors=exc.detail)
+        case exceptions.APIException():
+            code = exc.get_codes() if isinstance(exc.detail, str) else exc.default_code
+            body = problem(exc.status_code, str(code), str(exc.detail))
+            if getattr(exc, "auth_header", None):
+                headers["WWW-Authenticate"] = exc.auth_header  # type: ignore[attr-defined] # set by DRF's view
+            if getattr(exc, "wait", None):
+                headers["Retry-After"] = str(int(exc.wait))  # type: ignore[attr-defined] # of Throttled
+        case OperationalError() | InterfaceError():
+            log.warning("database.unavailable", error=str(exc))
+            body = problem(503, "unavailable", "The database does not answer; nothing was done.")
+            headers["Retry-After"] = RETRY_AFTER
+        case _:
+            return None
+    set_rollback()
+    return Response(body, status=body["status"], headers=headers, content_type=CONTENT_TYPE)
+
+
+def _plain(value: Any) -> Any:
+    try:
+        return to_plain(value)
+    except TypeError:
+        return str(value)

@@ -1,0 +1,71 @@
+"""Waking workers. Redis only carries the wake-up; the row in PostgreSQL is what there is to do.
+
+Losing a wake-up is therefore no loss: the sweepers find every row that is due and ask again.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+
+from opsconsole.core.faults import crashpoint
+from opsconsole.core.requests import current_request_id
+
+log = structlog.get_logger(__name__)
+
+QUEUES = ("default", "plans", "campaigns", "sandbox", "trading")
+
+NO_RQ_TIMEOUT = -1  # runs carry a lease and a deadline in the database; RQ's own alarm would kill them blindly
+
+
+def redis_connection() -> Redis:
+    """A connection to Redis, by URL only: the keyword form retries for seconds when the server is down."""
+    return Redis.from_url(settings.REDIS_URL)
+
+
+def after_commit(job: str, *ids: UUID | str | int, queue: str = "default") -> None:
+    """Wake a worker for a job, named by its dotted path, once the current transaction has committed."""
+    if queue not in QUEUES:
+        raise ValueError(f"no such queue: {queue}")
+    arguments = [str(value) for value in ids]
+    # robust: a dead Redis must not turn a committed operation into an error.
+    transaction.on_commit(lambda: enqueue(job, *arguments, queue=queue), robust=True)
+
+
+def enqueue(job: str, *arguments: str, queue: str = "default") -> bool:
+    """Put a wake-up on the queue now; False when Redis does not answer, and then the sweeper will ask again."""
+    crashpoint("queue.before_enqueue")
+    try:
+        Queue(queue, connection=redis_connection()).enqueue_call(
+            job,
+            args=arguments,
+            timeout=NO_RQ_TIMEOUT,
+            result_ttl=0,
+            failure_ttl=24 * 3600,
+            meta={"request_id": current_request_id()},
+        )
+    except RedisError as error:
+        log.warning("queue.unreachable", job=job, arguments=arguments, error=str(error))
+        return False
+    crashpoint("queue.after_enqueue")
+    return True
+
+
+def depths() -> dict[str, int]:
+    """How many wake-ups wait in each queue; raises RedisError when Redis does not answer."""
+    connection = redis_connection()
+    return {name: Queue(name, connection=connection).count for name in QUEUES}
+
+
+def ping() -> bool:
+    """Whether Redis answers."""
+    try:
+        return bool(redis_connection().ping())
+    except RedisError:
+        return False

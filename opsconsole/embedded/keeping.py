@@ -1,0 +1,149 @@
+"""Who keeps the servers up: everybody who uses them, until the last one leaves.
+
+Two locks, always taken in this order, so nobody waits in a circle:
+
+    embedded.users   shared by every process that uses the servers; exclusive for the one that stops them
+    embedded.lock    exclusive for the one that starts them
+
+A joiner waits for a stopper and then starts the servers anew. A stopper never meets a starter, who is a user
+already. A killed process loses its locks without stopping anything: the servers stay up for the next one, who
+joins them.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from opsconsole.embedded.places import EmbeddedError, Places, Urls, owner_name, urls
+from opsconsole.embedded.postgres import Postgres
+from opsconsole.embedded.redis import Redis
+from opsconsole.embedded.server import Server
+
+
+class Servers:
+    """A share in the running servers; `release` gives it back."""
+
+    def __init__(self, places: Places, users: int, *, postgres: bool, redis: bool) -> None:
+        self._places = places
+        self._users = users
+        self._pid = os.getpid()
+        self.postgres = Postgres(places)
+        self.redis = Redis(places)
+        self._wanted: list[Server] = []
+        if postgres:
+            self._wanted.append(self.postgres)
+        if redis:
+            self._wanted.append(self.redis)
+
+    @property
+    def urls(self) -> Urls:
+        return urls(self._places.var)
+
+    def ensure(self) -> list[str]:
+        """Starts what does not answer; returns the names of what it started."""
+        if all(server.answers() for server in self._wanted):
+            return []
+        with _starting(self._places.var):
+            self._places.prepare()
+            started = []
+            for server in self._wanted:
+                if not server.answers():
+                    server.start()
+                    started.append(server.name)
+            return started
+
+    def revive(self) -> list[str]:
+        """Starts again what has died; cheap enough to call every second."""
+        with _starting(self._places.var):
+            if all(server.alive() for server in self._wanted):
+                return []
+        return self.ensure()
+
+    def release(self) -> bool:
+        """Leaves; the last to leave stops the servers, unless somebody asked to keep them. True if it did.
+
+        A forked child that inherited the share leaves it to its parent.
+        """
+        if self._users < 0 or os.getpid() != self._pid:
+            return False
+        users, self._users = self._users, -1
+        try:
+            # Fails while anybody else is in; once we have it, joiners wait until we are done.
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _kept(self._places.var) == self.postgres.instance() != "":
+                return False
+            self.redis.stop()
+            self.postgres.stop()
+        except BlockingIOError:
+            return False
+        else:
+            return True
+        finally:
+            os.close(users)
+
+
+def start(var: Path, *, postgres: bool = True, redis: bool = True) -> Servers:
+    """Starts or joins the servers of `var`; EmbeddedError says why they cannot run."""
+    places = Places(var)
+    _make_var(places.var)
+    users = _open(places.var / "embedded.users")
+    fcntl.flock(users, fcntl.LOCK_SH)
+    servers = Servers(places, users, postgres=postgres, redis=redis)
+    try:
+        servers.ensure()
+    except BaseException:
+        servers.release()
+        raise
+    return servers
+
+
+def keep(var: Path) -> None:
+    """Lets the servers outlive their last user, for a psql, which takes no locks; `unkeep` takes it back."""
+    places = Places(var)
+    (places.var / "embedded.kept").write_text(Postgres(places).instance())
+
+
+def unkeep(var: Path) -> None:
+    """Takes `keep` back: the last user stops the servers again."""
+    (var / "embedded.kept").unlink(missing_ok=True)
+
+
+def _kept(var: Path) -> str:
+    try:
+        return (var / "embedded.kept").read_text()
+    except OSError:
+        return ""
+
+
+def _make_var(var: Path) -> None:
+    """Ours alone; when we are root, the account that runs the servers must pass through."""
+    try:
+        var.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
+    except OSError as failure:
+        raise EmbeddedError(f"cannot make the state folder {var}: {failure.strerror}") from failure
+    if os.geteuid() == 0:
+        var.chmod(var.stat().st_mode | 0o111)
+
+
+def _open(path: Path) -> int:
+    """Opens a lock file, for reading only: root and the owner of the checkout share it."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+    except OSError as failure:
+        owner = owner_name(path.parent.stat().st_uid)
+        raise EmbeddedError(
+            f"cannot use the state folder {path.parent}, which belongs to {owner}: "
+            "run as that account or as root, or set OPS_VAR to a folder of your own"
+        ) from failure
+
+
+@contextlib.contextmanager
+def _starting(var: Path) -> Iterator[None]:
+    lock = _open(var / "embedded.lock")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)

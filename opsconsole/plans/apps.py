@@ -1,0 +1,11 @@
+"""App `plans`."""
+
+from django.apps import AppConfig
+
+
+class PlansConfig(AppConfig):
+    """App `plans`."""
+
+    name = "opsconsole.plans"
+    label = "plans"
+    verbose_name = "Plans"

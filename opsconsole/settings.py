@@ -1,0 +1,338 @@
+"""All settings, read from the environment once. Nothing configured means: local, on embedded servers under var/.
+
+OPS_ENV is `local` (default without DATABASE_URL), `test`, or `production` (default with it). In production every
+secret must be given, and what is missing or wrong is named in one line at start-up.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import environ
+import structlog
+from cryptography.fernet import Fernet
+from psycopg.conninfo import conninfo_to_dict
+from redis import Redis
+
+from opsconsole import embedded
+
+env = environ.Env()
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR = Path(env("OPS_VAR", default=str(BASE_DIR / "var"))).resolve()
+
+OPS_ENV = env("OPS_ENV", default="production" if "DATABASE_URL" in os.environ else "local")
+PRODUCTION = OPS_ENV == "production"
+DEBUG = False
+DEMO = env.bool("OPS_DEMO", default=not PRODUCTION) and not PRODUCTION
+
+
+def _stop(problem: str) -> None:
+    sys.exit(f"opsconsole: {problem}")
+
+
+if OPS_ENV not in ("local", "test", "production"):
+    _stop(f"OPS_ENV is {OPS_ENV!r}; it must be local, test or production.")
+
+
+def _secret(name: str, make: Any) -> str:
+    """A secret from the environment; outside production one that is made once and kept under var/secrets."""
+    if value := env(name, default=""):
+        return str(value)
+    if PRODUCTION:
+        _stop(f"{name} is not set; production needs it.")
+    path = VAR / "secrets" / name.lower()
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = path.with_suffix(f".{os.getpid()}.{secrets.token_hex(4)}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(make())
+        try:
+            os.link(fresh, path)  # the first of several processes wins, and all of them read its value
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return path.read_text()
+
+
+SECRET_KEY = _secret("SECRET_KEY", lambda: secrets.token_urlsafe(64))
+FIELD_ENCRYPTION_KEYS = [
+    key for key in _secret("FIELD_ENCRYPTION_KEYS", lambda: Fernet.generate_key().decode()).split(",") if key
+]
+JOURNAL_SIGNING_KEY = _secret("JOURNAL_SIGNING_KEY", lambda: base64.b64encode(secrets.token_bytes(32)).decode())
+JOURNAL_PUBLIC_KEYS = env.list("JOURNAL_PUBLIC_KEYS", default=[])
+JOURNAL_ORIGIN = env("JOURNAL_ORIGIN", default="opsconsole/journal")
+for _key in FIELD_ENCRYPTION_KEYS:
+    try:
+        Fernet(_key)
+    except ValueError:
+        _stop("FIELD_ENCRYPTION_KEYS must be Fernet keys (32 bytes, URL-safe base64), separated by commas.")
+try:
+    if len(base64.b64decode(JOURNAL_SIGNING_KEY, validate=True)) != 32:  # noqa: PLR2004 - an Ed25519 seed
+        raise ValueError("length")
+except ValueError:
+    _stop("JOURNAL_SIGNING_KEY must be an Ed25519 seed: 32 bytes in base64.")
+
+# --- databases ------------------------------------------------------------------------------------------------------
+
+_EMBEDDED = embedded.urls(VAR)
+DATABASE_URL = env("DATABASE_URL", default=_EMBEDDED.database)
+DATABASE_OWNER_URL = env("DATABASE_OWNER_URL", default="" if "DATABASE_URL" in os.environ else _EMBEDDED.owner)
+DATABASE_OPERATOR_URL = env("DATABASE_OPERATOR_URL", default="" if "DATABASE_URL" in os.environ else _EMBEDDED.operator)
+REDIS_URL = env("REDIS_URL", default=_EMBEDDED.redis)
+
+
+def _database(name: str, url: str) -> dict[str, Any]:
+    """Django's form of a libpq URL, so that psql and the application read the same one."""
+    try:
+        parts: dict[str, Any] = dict(conninfo_to_dict(url))
+    except Exception as error:  # noqa: BLE001 - libpq says what is wrong with it
+        _stop(f"{name} is not a PostgreSQL URL: {error}")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.pop("dbname", "molam_connect"),
+        "USER": parts.pop("user", ""),
+        "PASSWORD": parts.pop("password", ""),
+        "HOST": parts.pop("host", ""),
+        "PORT": str(parts.pop("port", "")),
+        "OPTIONS": parts,
+    }
+
+
+DATABASES = {"default": _database("DATABASE_URL", DATABASE_URL)}
+DATABASES["default"]["CONN_MAX_AGE"] = 0
+DATABASES["default"]["TEST"] = {"NAME": env("TEST_DB", default="test_molam_connect")}
+DATABASE_OWNER = _database("DATABASE_OWNER_URL", DATABASE_OWNER_URL or DATABASE_URL)
+DB_APP_ROLE = DATABASES["default"]["USER"]
+DB_OWNER_ROLE = DATABASE_OWNER["USER"]
+DB_OPERATOR_ROLE = env("DB_OPERATOR_ROLE", default="operator")
+if env.bool("OPS_DB_POOL", default=False):  # web processes only: a pool does not survive the fork of a worker
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": env.int("OPS_DB_POOL_SIZE", default=8),
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = None if env.bool("OPS_DB_KEEP", default=True) else 0
+if env.bool("OPS_PGBOUNCER", default=False):  # transaction pooling: no server-side cursors, no prepared statements
+    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
+    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None
+try:
+    Redis.from_url(REDIS_URL)
+except ValueError as error:
+    _stop(f"REDIS_URL is not a Redis URL: {error}")
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- applications ---------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "opsconsole.core",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "rest_framework",
+    "knox",
+    "guardian",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_prometheus",
+    "opsconsole.journal",
+    "opsconsole.approvals",
+    "opsconsole.identity",
+    "opsconsole.plans",
+    "opsconsole.treasury",
+    "opsconsole.console",
+]
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "opsconsole.core.requests.RequestIdMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+ROOT_URLCONF = "opsconsole.urls"
+WSGI_APPLICATION = "opsconsole.wsgi.application"
+APPEND_SLASH = True
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- people ---------------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "core.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "guardian.backends.ObjectPermissionBackend",
+]
+ANONYMOUS_USER_NAME = None  # guardian: nobody is a user
+GUARDIAN_RAISE_403 = False
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "admin:login"
+REST_KNOX = {
+    "AUTH_HEADER_PREFIX": "Bearer",
+    "TOKEN_TTL": timedelta(days=env.int("API_TOKEN_DAYS", default=30)),
+    "AUTO_REFRESH": False,
+}
+
+# --- HTTP -----------------------------------------------------------------------------------------------------------
+
+ALLOWED_HOSTS = env.list(
+    "ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]", "testserver"]
+)
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+if PRODUCTION and not ALLOWED_HOSTS:
+    _stop("ALLOWED_HOSTS is not set; production needs it.")
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+SECURE_SSL_REDIRECT = PRODUCTION and env.bool("SECURE_SSL_REDIRECT", default=True)
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
+if env.bool("BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=1_048_576)
+METRICS_TOKEN = env("METRICS_TOKEN", default="")
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["opsconsole.core.auth.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["opsconsole.core.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "opsconsole.core.pagination.NewestFirst",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "opsconsole.core.problems.handle",
+    "COERCE_DECIMAL_TO_STRING": True,
+    "UNAUTHENTICATED_USER": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "OpsConsole",
+    "DESCRIPTION": "Dangerous operations as requests: previewed, approved, executed exactly once, provably recorded.",
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# --- words, times, files --------------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("fr", "Français")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = VAR / "static"
+WHITENOISE_USE_FINDERS = not PRODUCTION
+STORAGES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": VAR / "files"},
+    },
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+    "artifacts": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": VAR / "artifacts", "file_permissions_mode": 0o640},
+    },
+}
+if _bucket := env("ARTIFACTS_BUCKET", default=""):
+    STORAGES["artifacts"] = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {"bucket_name": _bucket, "file_overwrite": False, "default_acl": None},
+    }
+
+# --- the outside world ----------------------------------------------------------------------------------------------
+
+SANDBOX_BANK_URL = env("SANDBOX_BANK_URL", default="http://127.0.0.1:8090")
+
+# --- logs -----------------------------------------------------------------------------------------------------------
+
+LOG_LEVEL = env("LOG_LEVEL", default="INFO").upper()
+_SHARED_PROCESSORS: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+]
+structlog.configure(
+    processors=[
+        structlog.stdlib.filter_by_level,
+        *_SHARED_PROCESSORS,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "json": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processor": structlog.processors.JSONRenderer(default=str),
+            "foreign_pre_chain": _SHARED_PROCESSORS,
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "rq.worker": {"level": "WARNING"},
+        "urllib3": {"level": "ERROR"},
+    },
+}

@@ -1,0 +1,1 @@
+"""Bank gateways: how orders leave the console, and what is known of them outside. No ORM here."""

@@ -1,0 +1,48 @@
+"""`python -m sandbox_bank --port 8090 --store var/sandbox-bank`: run the bank in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import socket
+import sys
+from pathlib import Path
+
+from sandbox_bank.server import BACKLOG, Bank
+from sandbox_bank.signing import Keyring
+from sandbox_bank.store import Store, StoreInUseError
+
+
+def main() -> int:
+    """Serve until told to stop; 1 when the port or the store is taken."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox_bank", description="A bank to practise on.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8090, help="0 takes a free one and prints it")
+    parser.add_argument("--store", type=Path, required=True, help="folder of the bank's books")
+    parser.add_argument(
+        "--execute-after", type=float, default=60.0, metavar="SECONDS", help="from accepted to executed"
+    )
+    parser.add_argument(
+        "--settle-after", type=float, default=60.0, metavar="SECONDS", help="from executed to settled"
+    )
+    parser.add_argument("--key-id", default=os.environ.get("SANDBOX_BANK_KEY_ID", "sandbox"))
+    parser.add_argument(
+        "--secret",
+        default=os.environ.get("SANDBOX_BANK_SECRET", "sandbox-secret"),
+        help="better by SANDBOX_BANK_SECRET",
+    )
+    options = parser.parse_args()
+    try:
+        listener = socket.create_server((options.host, options.port), backlog=BACKLOG)
+        store = Store(options.store, execute_after=options.execute_after, settle_after=options.settle_after)
+    except (OSError, StoreInUseError) as error:
+        print(f"sandbox bank: {error}", file=sys.stderr)  # noqa: T201 - a command's error
+        return 1
+    bank = Bank(store=store, keyring=Keyring(options.key_id, options.secret.encode()))
+    asyncio.run(bank.serve(listener))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

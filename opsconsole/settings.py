@@ -108,6 +108,7 @@ def _database(name: str, url: str) -> dict[str, Any]:
 DATABASES = {"default": _database("DATABASE_URL", DATABASE_URL)}
 DATABASES["default"]["CONN_MAX_AGE"] = 0
 DATABASES["default"]["TEST"] = {"NAME": env("TEST_DB", default="test_molam_connect")}
+DATABASE_APPLICATION = _database("DATABASE_URL", DATABASE_URL)
 DATABASE_OWNER = _database("DATABASE_OWNER_URL", DATABASE_OWNER_URL or DATABASE_URL)
 DB_APP_ROLE = DATABASES["default"]["USER"]
 DB_OWNER_ROLE = DATABASE_OWNER["USER"]
@@ -297,6 +298,7 @@ if _bucket := env("ARTIFACTS_BUCKET", default=""):
 
 # --- the outside world ----------------------------------------------------------------------------------------------
 
+RUN_DEADLINE_SECONDS = env.int("MAX_RUN_TIME_MS", default=3_600_000) // 1000
 SANDBOX_BANK_URL = env("SANDBOX_BANK_URL", default="http://127.0.0.1:8090")
 
 # --- logs -----------------------------------------------------------------------------------------------------------

@@ -23,9 +23,7 @@ def main() -> int:
     parser.add_argument(
         "--execute-after", type=float, default=60.0, metavar="SECONDS", help="from accepted to executed"
     )
-    parser.add_argument(
-        "--settle-after", type=float, default=60.0, metavar="SECONDS", help="from executed to settled"
-    )
+    parser.add_argument("--settle-after", type=float, default=60.0, metavar="SECONDS", help="from executed to settled")
     parser.add_argument("--key-id", default=os.environ.get("SANDBOX_BANK_KEY_ID", "sandbox"))
     parser.add_argument(
         "--secret",

@@ -25,13 +25,9 @@ FILTERS = ("status", "debtor_account", "creditor_account", "end_to_end_id", "key
 Process = Callable[[], Awaitable[web.Response]]
 
 
-def answer(
-    body: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None
-) -> web.Response:
+def answer(body: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A JSON answer."""
-    return web.Response(
-        body=json.dumps(body).encode(), status=status, content_type="application/json", headers=headers
-    )
+    return web.Response(body=json.dumps(body).encode(), status=status, content_type="application/json", headers=headers)
 
 
 class BankApi:
@@ -179,8 +175,13 @@ class BankApi:
         await self._store.written()
         match fault.kind:
             case "delay":
+                resets = self._store.resets
                 await asyncio.sleep(fault.seconds)
-                return await process()
+                if resets == self._store.resets:
+                    return await process()
+                # What was delayed past a reset belongs to a bank that is forgotten.
+                _reset(request)
+                return web.Response(status=500)
             case "unavailable":
                 left = max(1, round((fault.opened_at or now) + fault.seconds - now))
                 raise ProblemError(503, "unavailable", "Try again later.", headers={"Retry-After": str(left)})

@@ -48,9 +48,7 @@ class Fault:
 
     def concerns(self, operation: str, facts: Mapping[str, str]) -> bool:
         """Whether this request is one of those the fault was armed for."""
-        return self.on in {operation, "any"} and all(
-            facts.get(name) == text for name, text in self.match.items()
-        )
+        return self.on in {operation, "any"} and all(facts.get(name) == text for name, text in self.match.items())
 
     def fires(self, now: float) -> bool:
         """Count a request that matched, and tell whether the fault strikes it."""
@@ -74,9 +72,7 @@ def parse_fault(body: Any) -> Fault:
         raise ProblemError(400, "bad_fault", f"A fault has no {', '.join(sorted(unknown))}.")
     kind = body.get("kind")
     if kind not in LINE_KINDS | PAYMENT_KINDS:
-        raise ProblemError(
-            400, "bad_fault", f"kind must be one of {', '.join(sorted(LINE_KINDS | PAYMENT_KINDS))}."
-        )
+        raise ProblemError(400, "bad_fault", f"kind must be one of {', '.join(sorted(LINE_KINDS | PAYMENT_KINDS))}.")
     spec: dict[str, Any] = {
         "on": {"refuse_probes": "probe", "unavailable": "any"}.get(kind, "submit"),
         "times": None if kind in LASTING else 1,
@@ -122,17 +118,13 @@ class FaultBoard:
     def arm(self, fault: Fault) -> Fault:
         """Arm it; returns it with its id."""
         spec = {
-            name: value
-            for name, value in asdict(fault).items()
-            if name not in {"id", "seen", "fired", "opened_at"}
+            name: value for name, value in asdict(fault).items() if name not in {"id", "seen", "fired", "opened_at"}
         }
         fault.id = self._store.add_fault(json.dumps(spec))
         self._faults.append(fault)
         return fault
 
-    def strike(
-        self, kinds: frozenset[str], operation: str, facts: Mapping[str, str], now: float
-    ) -> Fault | None:
+    def strike(self, kinds: frozenset[str], operation: str, facts: Mapping[str, str], now: float) -> Fault | None:
         """The first armed fault of these kinds that fires for this request; its count is written at once."""
         for fault in self._faults:
             if fault.kind in kinds and fault.concerns(operation, facts):

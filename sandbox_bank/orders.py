@@ -74,9 +74,7 @@ def is_iban(text: str) -> bool:
 def check_key(key: str) -> str:
     """The idempotency key; raises a 400 problem when it is missing, too long or not printable ASCII."""
     if _KEY.fullmatch(key) is None:
-        raise ProblemError(
-            400, "bad_idempotency_key", "Idempotency-Key must be 1 to 128 printable ASCII characters."
-        )
+        raise ProblemError(400, "bad_idempotency_key", "Idempotency-Key must be 1 to 128 printable ASCII characters.")
     return key
 
 
@@ -90,9 +88,7 @@ def parse_order(body: bytes) -> Order:
         if not getattr(order, name).strip():
             raise ProblemError(422, "missing", f"{name} is empty.")
     if _AMOUNT.fullmatch(order.amount) is None or order.milli <= 0:
-        raise ProblemError(
-            422, "bad_amount", "amount must be a positive decimal with at most three decimals."
-        )
+        raise ProblemError(422, "bad_amount", "amount must be a positive decimal with at most three decimals.")
     if _CURRENCY.fullmatch(order.currency) is None:
         raise ProblemError(422, "bad_currency", "currency must be three capital letters.")
     for name in ("debtor_account", "creditor_account"):
@@ -110,9 +106,7 @@ def _read(body: bytes) -> Order:
     except (ValueError, RecursionError) as error:
         raise ProblemError(400, "not_json", "The body is not JSON.") from error
     if not isinstance(value, dict) or value.keys() != _FIELD_SET:
-        raise ProblemError(
-            400, "bad_fields", f"The body must be an object with exactly: {', '.join(FIELDS)}."
-        )
+        raise ProblemError(400, "bad_fields", f"The body must be an object with exactly: {', '.join(FIELDS)}.")
     for name, text in value.items():
         if not isinstance(text, str) or _UNSTORABLE.search(text):
             raise ProblemError(400, "bad_fields", f"{name} must be a string without control characters.")

@@ -7,72 +7,17 @@ describes its tables.
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import secrets
-import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+from sandbox_bank.database import Database
 from sandbox_bank.orders import FIELDS, Order, shown
 from sandbox_bank.problems import ProblemError
-
-SCHEMA = """
-create table if not exists accounts (
-    iban text primary key,
-    currency text not null,
-    opening_milli integer not null,
-    reserved_milli integer not null default 0,
-    paid_milli integer not null default 0,
-    received_milli integer not null default 0
-) strict;
-create table if not exists payments (
-    seq integer primary key,
-    id text not null unique,
-    key text not null unique,
-    end_to_end_id text not null,
-    amount text not null,
-    currency text not null,
-    debtor_account text not null,
-    debtor_name text not null,
-    creditor_name text not null,
-    creditor_account text not null,
-    creditor_agent text not null,
-    remittance text not null,
-    requested_on text not null,
-    milli integer not null check (milli > 0),
-    status text not null
-        check (status in ('accepted', 'executed', 'settled', 'returned', 'recalled')),
-    reason text not null default '',
-    accepted_at real not null,
-    due_at real,
-    return_after real,
-    replays integer not null default 0
-) strict;
-create index if not exists payments_due on payments (due_at) where status in ('accepted', 'executed');
-create table if not exists refusals (
-    seq integer primary key,
-    at real not null,
-    key text not null,
-    end_to_end_id text not null,
-    code text not null
-) strict;
-create table if not exists faults (
-    id integer primary key,
-    spec text not null,
-    seen integer not null default 0,
-    fired integer not null default 0,
-    opened_at real
-) strict;
-create table if not exists settings (
-    name text primary key,
-    value real not null
-) strict;
-"""
 
 # How many payments move on in one tick, so that a large batch does not hold up answers.
 ADVANCE_AT_MOST = 2_000
@@ -114,65 +59,21 @@ class Store:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StoreInUseError(f"{folder} is in use by another sandbox bank.") from error
-        self._db = sqlite3.connect(folder / "bank.sqlite3", isolation_level=None)
-        # The commit is in the operating system's hands: it outlives this process, not a power cut.
-        self._db.execute("pragma journal_mode = wal")
-        self._db.execute("pragma synchronous = normal")
-        self._db.executescript(SCHEMA)
-        self._group: asyncio.Future[None] | None = None
-        self._broken: BaseException | None = None
+        self._data = Database(folder / "bank.sqlite3")
+        self._db = self._data.db
         self._defaults = {"execute_after": execute_after, "settle_after": settle_after}
+        self.resets = 0
         self.settings = dict(self._defaults)
         self.settings.update(self._db.execute("select name, value from settings"))
 
     def close(self) -> None:
         """Give the file back."""
-        if self._db.in_transaction:
-            self._db.commit()
-        self._db.close()
+        self._data.close()
         self._lock.close()
-
-    # One transaction for everything a tick writes
-
-    @contextmanager
-    def change(self) -> Iterator[sqlite3.Connection]:
-        """The connection in this tick's transaction; an error inside undoes the tick for all its writers."""
-        if self._group is None:
-            self._db.execute("begin immediate")
-            loop = asyncio.get_running_loop()
-            self._group = loop.create_future()
-            loop.call_soon(self._commit)
-        try:
-            yield self._db
-        except ProblemError:
-            raise  # a refusal, decided before anything was written
-        except BaseException as error:
-            self._broken = error
-            raise
 
     async def written(self) -> None:
         """Returns when everything written so far is committed."""
-        if self._group is not None:
-            await self._group
-
-    def _commit(self) -> None:
-        group, self._group = self._group, None
-        broken, self._broken = self._broken, None
-        if group is None:
-            return
-        if broken is None:
-            try:
-                self._db.execute("commit")
-            except sqlite3.Error as error:
-                broken = error
-        if broken is not None and self._db.in_transaction:
-            self._db.execute("rollback")
-        if group.done():  # its waiters were cancelled: the bank is closing
-            return
-        if broken is None:
-            group.set_result(None)
-        else:
-            group.set_exception(RuntimeError(f"the store refused the write: {broken}"))
+        await self._data.written()
 
     # Payments
 
@@ -188,12 +89,10 @@ class Store:
             raise ProblemError(422, "wrong_currency", f"{order.debtor_account} is kept in {account[0]}.")
         milli = order.milli
         if account[1] < milli:
-            raise ProblemError(
-                422, "insufficient_funds", f"{order.debtor_account} has {shown(account[1])} left."
-            )
+            raise ProblemError(422, "insufficient_funds", f"{order.debtor_account} has {shown(account[1])} left.")
         payment_id = f"pay_{secrets.token_hex(10)}"
         due_at = now + self.settings["execute_after"]
-        with self.change() as db:
+        with self._data.change() as db:
             db.execute(_RESERVE, (milli, order.debtor_account))
             db.execute(_INSERT, (*astuple(order), milli, payment_id, key, now, due_at, None))
         return Acceptance(payment_id, replayed=False)
@@ -202,18 +101,18 @@ class Store:
         if found[1:] != astuple(order):
             # Not vouched as unprocessed: a payment under this key exists, and it is another one.
             raise ProblemError(422, "key_reused", "This key was used for another order.", processed=None)
-        with self.change() as db:
+        with self._data.change() as db:
             db.execute("update payments set replays = replays + 1 where key = ?", (key,))
         return Acceptance(found[0], replayed=True)
 
     def mark_return(self, payment_id: str, *, seconds: float) -> None:
         """Let this payment come back `seconds` after its execution."""
-        with self.change() as db:
+        with self._data.change() as db:
             db.execute("update payments set return_after = ? where id = ?", (seconds, payment_id))
 
     def refuse(self, *, key: str, end_to_end_id: str, code: str, now: float) -> None:
         """Remember that an order was refused; its key stays free."""
-        with self.change() as db:
+        with self._data.change() as db:
             db.execute(
                 "insert into refusals (at, key, end_to_end_id, code) values (?, ?, ?, ?)",
                 (now, key, end_to_end_id, code),
@@ -238,7 +137,7 @@ class Store:
             return payment
         if payment["status"] != "accepted":
             raise ProblemError(409, payment["status"], f"The payment is {payment['status']}.")
-        with self.change() as db:
+        with self._data.change() as db:
             db.execute("update payments set status = 'recalled', due_at = null where id = ?", (payment_id,))
             db.execute(
                 """
@@ -314,7 +213,7 @@ class Store:
 
     def _move(self, where: str, change: str, values: dict[str, float]) -> list[tuple[str, str, str, int]]:
         limit = f"limit {ADVANCE_AT_MOST}" if "due_at" in where else ""
-        with self.change() as db:
+        with self._data.change() as db:
             return db.execute(
                 f"""
                 update payments set {change}
@@ -324,15 +223,13 @@ class Store:
                 values,
             ).fetchall()
 
-    def _book(
-        self, moved: list[tuple[str, str, str, int]], *, reserved: int, paid: int, received: int
-    ) -> None:
+    def _book(self, moved: list[tuple[str, str, str, int]], *, reserved: int, paid: int, received: int) -> None:
         debits: Counter[str] = Counter()
         credits: Counter[tuple[str, str]] = Counter()
         for debtor, creditor, currency, milli in moved:
             debits[debtor] += milli
             credits[creditor, currency] += milli
-        with self.change() as db:
+        with self._data.change() as db:
             db.executemany(
                 """
                 update accounts set reserved_milli = reserved_milli + ?, paid_milli = paid_milli + ?
@@ -350,7 +247,7 @@ class Store:
 
     def open_account(self, iban: str, currency: str, opening_milli: int) -> None:
         """Open the account, or set its opening balance; what was paid since stays paid."""
-        with self.change() as db:
+        with self._data.change() as db:
             db.execute(
                 """
                 insert into accounts (iban, currency, opening_milli) values (?, ?, ?)
@@ -382,7 +279,7 @@ class Store:
     def set_times(self, times: dict[str, float]) -> None:
         """Change `execute_after` or `settle_after` (seconds) for what is accepted or executed from now on."""
         self.settings.update(times)
-        with self.change() as db:
+        with self._data.change() as db:
             db.executemany(
                 """
                 insert into settings (name, value) values (?, ?)
@@ -399,9 +296,7 @@ class Store:
             "payments": sum(by_status.values()),
             "sum": {currency: shown(milli) for currency, milli in sums},
             "by_status": by_status,
-            "duplicate_attempts": self._db.execute(
-                "select coalesce(sum(replays), 0) from payments"
-            ).fetchone()[0],
+            "duplicate_attempts": self._db.execute("select coalesce(sum(replays), 0) from payments").fetchone()[0],
             "refused": dict(self._db.execute("select code, count(*) from refusals group by code")),
         }
 
@@ -413,12 +308,12 @@ class Store:
 
     def add_fault(self, spec: str) -> int:
         """Keep an armed fault; returns its id."""
-        with self.change() as db:
+        with self._data.change() as db:
             return int(db.execute("insert into faults (spec) values (?) returning id", (spec,)).fetchone()[0])
 
     def count_fault(self, fault_id: int, seen: int, fired: int, opened_at: float | None) -> None:
         """Keep how often it was seen and has fired."""
-        with self.change() as db:
+        with self._data.change() as db:
             db.execute(
                 "update faults set seen = ?, fired = ?, opened_at = ? where id = ?",
                 (seen, fired, opened_at, fault_id),
@@ -426,12 +321,13 @@ class Store:
 
     def clear_faults(self) -> None:
         """Forget every fault."""
-        with self.change() as db:
+        with self._data.change() as db:
             db.execute("delete from faults")
 
     def reset(self) -> None:
         """Forget everything: payments, accounts, refusals, faults, settings."""
-        with self.change() as db:
+        with self._data.change() as db:
             for table in ("payments", "accounts", "refusals", "faults", "settings"):
                 db.execute(f"delete from {table}")  # noqa: S608 - constants
+        self.resets += 1
         self.settings = dict(self._defaults)

@@ -1,6 +1,21 @@
-"""App `approvals`."""
+"""App `approvals`: after every migrate the default policies stand and the database's roles have their rights."""
 
-from django.apps import AppConfig
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.db.models.signals import post_migrate
+
+
+def _after_migrate(sender: AppConfig, using: str, **_: Any) -> None:
+    from opsconsole.approvals import defaults, grants  # noqa: PLC0415 - models are not loaded yet when this module is
+    from opsconsole.approvals.models import Policy  # noqa: PLC0415
+
+    # After the last app, behind core, whose grants are the same for every table and wider than these.
+    if sender.label == list(apps.app_configs)[-1]:
+        grants.grant(using)
+        defaults.install(Policy, using)
 
 
 class ApprovalsConfig(AppConfig):
@@ -9,3 +24,9 @@ class ApprovalsConfig(AppConfig):
     name = "opsconsole.approvals"
     label = "approvals"
     verbose_name = "Approvals"
+
+    def ready(self) -> None:
+        """Listen for migrations; have the facts of approvals told to Prometheus."""
+        from opsconsole.approvals import metrics  # noqa: F401, PLC0415 - importing it registers the facts
+
+        post_migrate.connect(_after_migrate, dispatch_uid="approvals.after_migrate")

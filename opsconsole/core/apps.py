@@ -1,4 +1,4 @@
-"""The floor: after every migrate it gives the database's roles their rights and the product's roles theirs."""
+"""The floor: after every migrate it gives the database's roles their rights."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from django.db.models.signals import post_migrate
 
 
 def _after_migrate(sender: AppConfig, using: str, **_: Any) -> None:
-    # Only once, after the last app: contenttypes and auth must have made every permission.
     from django.apps import apps  # noqa: PLC0415 - models are not loaded yet when this module is
 
     from opsconsole.core.database import grant  # noqa: PLC0415
-    from opsconsole.core.roles import synchronise  # noqa: PLC0415
 
-    if sender.label == list(apps.app_configs)[-1]:
+    last = [config.label for config in apps.get_app_configs() if config.models_module][-1]
+    if sender.label == last:  # once, when every app has its tables
         grant(using)
-        synchronise()
 
 
 class CoreConfig(AppConfig):

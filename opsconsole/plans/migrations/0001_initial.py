@@ -1,8 +1,9 @@
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import opsconsole.core.fields
 from django.conf import settings
 from django.db import migrations, models
+
+import opsconsole.core.fields
 
 
 class Migration(migrations.Migration):

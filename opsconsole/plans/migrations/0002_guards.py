@@ -3,6 +3,7 @@
 from django.db import migrations
 
 from opsconsole.core.sql import StateGuard
+from opsconsole.journal.sql import CaptureDirectSql
 
 COUNT_ENDED_RUNS = """
 create function count_ended_run() returns trigger language plpgsql security definer
@@ -20,7 +21,7 @@ create trigger ops_plan_runs_ended after update of status on ops_plan_runs for e
 
 
 class Migration(migrations.Migration):
-    dependencies = [("plans", "0001_initial")]
+    dependencies = [("plans", "0001_initial"), ("journal", "0001_initial")]
 
     operations = [
         StateGuard(
@@ -91,4 +92,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             COUNT_ENDED_RUNS, "drop trigger ops_plan_runs_ended on ops_plan_runs; drop function count_ended_run();"
         ),
+        CaptureDirectSql("ops_plans"),
+        CaptureDirectSql("ops_plan_runs"),
+        CaptureDirectSql("ops_plan_steps"),
     ]

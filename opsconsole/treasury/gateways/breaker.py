@@ -14,7 +14,7 @@ TRIAL_PAUSE = 0.2
 
 
 class Breaker:
-    """Closed, open, or trying; safe to share between threads."""
+    """Closed, open, or on trial; safe to share between threads."""
 
     def __init__(
         self, *, threshold: int = 8, cooldown: float = 3.0, clock: Callable[[], float] = time.monotonic
@@ -24,27 +24,28 @@ class Breaker:
         self._clock = clock
         self._lock = threading.Lock()
         self._failures = 0
-        self._blocked_until: float | None = None
+        self._open_until: float | None = None
+        self._trial_until: float | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are being held back."""
-        return self._blocked_until is not None
+        """Whether calls are held back, but for the one on trial."""
+        return self._open_until is not None
 
     def admit(self) -> float | None:
-        """None: go ahead. Otherwise how many seconds to keep away."""
-        if self._blocked_until is None:
+        """None: go ahead, and report how it went. Otherwise how many seconds to keep away."""
+        if not self.is_open:
             return None
         with self._lock:
-            if self._blocked_until is None:
+            if self._open_until is None:
                 return None
             now = self._clock()
-            if now < self._blocked_until:
-                # The one on trial holds the others back by moving the time on, so nobody waits for a call that died.
-                on_trial = self._failures > self._threshold
-                return min(TRIAL_PAUSE, self._blocked_until - now) if on_trial else self._blocked_until - now
-            self._failures = self._threshold + 1
-            self._blocked_until = now + self._cooldown
+            if now < self._open_until:
+                return self._open_until - now
+            if self._trial_until is not None and now < self._trial_until:
+                return TRIAL_PAUSE
+            # A trial that never reports must not hold the others back for ever.
+            self._trial_until = now + self._cooldown
             return None
 
     def succeeded(self) -> None:
@@ -53,14 +54,13 @@ class Breaker:
             return
         with self._lock:
             self._failures = 0
-            self._blocked_until = None
+            self._open_until = self._trial_until = None
 
     def failed(self) -> None:
-        """The bank was not to be had: count it, and open after so many in a row or after a failed trial."""
+        """The bank was not to be had: count it; open after so many in a row, or after a failed trial."""
         with self._lock:
-            on_trial = self._failures > self._threshold
-            if self._blocked_until is not None and not on_trial:
-                return
-            self._failures = self._threshold if on_trial else self._failures + 1
-            if self._failures >= self._threshold:
-                self._blocked_until = self._clock() + self._cooldown
+            self._failures += 1
+            on_trial = self._trial_until is not None
+            if on_trial or (self._open_until is None and self._failures >= self._threshold):
+                self._open_until = self._clock() + self._cooldown
+                self._trial_until = None

@@ -1,0 +1,48 @@
+# `make help` lists what there is. PYTHON names the Python that makes .venv: 3.11 or later.
+PYTHON ?= python3
+IN_VENV := .venv/bin/python
+MANAGE := $(IN_VENV) manage.py
+SOURCES := opsconsole sandbox_bank manage.py tools
+
+.DEFAULT_GOAL := help
+.PHONY: help up test test-deps check bench runtime development
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: runtime ## run the console: everything embedded under var/, demo data, Ctrl-C stops it
+	@$(MANAGE) up
+
+test: development ## the test suite, on embedded servers; says what it could not run here
+	@$(IN_VENV) -m pytest $(ARGS)
+
+test-deps: ## install from Debian what only some tests need (root)
+	@tools/test-deps
+
+check: development ## format, lint, types, layers, migrations, Django's checks, templates
+	$(IN_VENV) -m ruff format --check .
+	$(IN_VENV) -m ruff check .
+	$(IN_VENV) -m mypy $(SOURCES)
+	$(IN_VENV) -c "import sys; from importlinter.cli import lint_imports_command as lint; sys.exit(lint())"
+	$(MANAGE) makemigrations --check --dry-run
+	$(MANAGE) check
+	env $(PRODUCTION) $(MANAGE) check --deploy --fail-level WARNING
+	$(IN_VENV) -m djlint . --lint --quiet
+
+bench: development ## benchmarks as ratios; fails below those that the documentation states
+	@$(IN_VENV) -m bench $(ARGS)
+
+runtime:
+	@$(PYTHON) tools/environment.py requirements.txt
+
+development:
+	@$(PYTHON) tools/environment.py requirements-dev.txt
+
+# What production must name, for `check --deploy`; it connects to nothing.
+PRODUCTION = OPS_ENV=production ALLOWED_HOSTS=console.example.com \
+	DATABASE_URL=postgresql://ops_app:x@db.example.com/molam_connect \
+	DATABASE_OWNER_URL=postgresql://ops_owner:x@db.example.com/molam_connect \
+	REDIS_URL=redis://redis.example.com/0 \
+	SECRET_KEY=make-check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ \
+	FIELD_ENCRYPTION_KEYS=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY= \
+	JOURNAL_SIGNING_KEY=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=

@@ -1,0 +1,57 @@
+"""What an actor may see of approvals; fetched, locked and permitted in one call."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from opsconsole.approvals import subjects
+from opsconsole.approvals.models import Request, SignerKey
+from opsconsole.core.actors import Actor
+from opsconsole.core.errors import NotFound
+
+
+def visible_requests(actor: Actor) -> QuerySet[Request]:
+    """The requests this actor may see; raises Denied for one who may see none."""
+    actor.require("approvals.view_request")
+    return Request.objects.select_related("requested_by")
+
+
+def request_for(actor: Actor, request_id: UUID) -> Request:
+    """One request to look at; raises NotFound also for one this actor may not see."""
+    found = None
+    if actor.may("approvals.view_request"):
+        found = Request.objects.select_related("requested_by").filter(pk=request_id).first()
+    if found is None:
+        raise NotFound("There is no such approval request.", request=str(request_id))
+    return found
+
+
+def request_to_decide(actor: Actor, request_id: UUID) -> Request:
+    """One request, locked behind its subject, for an actor who may decide; raises NotFound or Denied."""
+    request = request_for(actor, request_id)
+    actor.require("approvals.decide_request")
+    return locked(request)
+
+
+def locked(request: Request) -> Request:
+    """The request's row as it is now, locked; its subject's row is locked first, as every writer does."""
+    subjects.hooks_for(request.subject_kind).lock(request.subject_id)
+    return Request.objects.select_for_update(of=("self",)).select_related("requested_by").get(pk=request.pk)
+
+
+def locked_by_id(request_id: UUID) -> Request:
+    """The same, for a part of the system that knows the id; raises NotFound."""
+    request = Request.objects.filter(pk=request_id).first()
+    if request is None:
+        raise NotFound("There is no such approval request.", request=str(request_id))
+    return locked(request)
+
+
+def own_key(actor: Actor, key_id: UUID) -> SignerKey:
+    """One of the actor's own signer keys, locked; raises NotFound for anybody else's."""
+    key = SignerKey.objects.select_for_update().filter(pk=key_id, user=actor.user).first() if actor.user else None
+    if key is None:
+        raise NotFound("You have no such signer key.", key=str(key_id))
+    return key

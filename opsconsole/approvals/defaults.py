@@ -1,0 +1,62 @@
+"""The policies that a fresh console starts with. They are data: once an action has a policy, this has no say."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+
+_EVERYBODY = ["finance_ops", "ops", "pay_admin"]
+_FINANCE = ["finance_ops", "pay_admin"]
+
+
+def _one(*roles: str, count: int = 1) -> dict[str, Any]:
+    return {"roles": sorted(roles), "count": count}
+
+
+# Above a million in any currency a second pay_admin is needed beside the finance_ops, and everybody signs.
+_MOVES_MONEY: Final[dict[str, Any]] = {
+    "slots": [_one("finance_ops"), _one("pay_admin")],
+    "executors": _FINANCE,
+    "thresholds": [
+        {
+            "of": "any_currency_sum",
+            "over": "1000000",
+            "slots": [_one("pay_admin", count=2)],
+            "signature_required": True,
+        }
+    ],
+}
+_STOPS_SOMETHING: Final[dict[str, Any]] = {
+    "slots": [_one(*_EVERYBODY)],
+    "executors": _EVERYBODY,
+    "ttl": timedelta(hours=24),
+}
+_LETS_IT_GO_ON: Final[dict[str, Any]] = {
+    "slots": [_one("finance_ops"), _one("pay_admin")],
+    "executors": _EVERYBODY,
+}
+
+# A rollback is listed where undoing is the dangerous direction; elsewhere it was approved together with the plan.
+POLICIES: Final[dict[str, dict[str, Any]]] = {
+    "plan.payout_batch": _MOVES_MONEY,
+    "plan.sweep": _MOVES_MONEY,
+    "plan.failover": {"slots": [_one("ops"), _one("pay_admin")], "executors": _EVERYBODY},
+    "plan.freeze": _STOPS_SOMETHING,
+    "plan.freeze.rollback": _LETS_IT_GO_ON,
+    "plan.pause_bank": _STOPS_SOMETHING,
+    "plan.pause_bank.rollback": _LETS_IT_GO_ON,
+}
+
+TTL: Final = timedelta(hours=72)
+
+
+def install(policy_model: Any, alias: str = "default") -> list[str]:
+    """Add the policy of each action that has none, not even a retired one; returns those actions.
+
+    Takes the model as an argument, since the first migration has its own.
+    """
+    rows = policy_model.objects.using(alias)
+    known = set(rows.values_list("action", flat=True))
+    missing = [action for action in POLICIES if action not in known]
+    rows.bulk_create([policy_model(action=action, **{"ttl": TTL, **POLICIES[action]}) for action in missing])
+    return missing

@@ -1,0 +1,211 @@
+"""Approvals as the API reads and shows them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, cast
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from opsconsole.approvals import selectors
+from opsconsole.approvals.models import Decision, Request, SignerKey
+from opsconsole.approvals.quorum import Quorum
+from opsconsole.core.models import User
+
+MAX_COMMENT = 4000
+MAX_NAME = 100
+
+
+class JSONBoolean(serializers.BooleanField):
+    """`true` or `false` and nothing that might be meant by either: it decides about money."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """The boolean; anything else is invalid."""
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class VerdictSerializer(serializers.Serializer[dict[str, Any]]):
+    """A verdict; `approved: false` rejects and ends the request."""
+
+    approved = JSONBoolean()
+    comments = serializers.CharField(
+        required=False, allow_blank=True, default="", max_length=MAX_COMMENT, help_text="Mandatory in a rejection."
+    )
+    signature = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        allow_null=True,
+        default="",
+        max_length=200,
+        help_text="Base64 of an Ed25519 signature over `signing_text`.",
+    )
+
+
+class CommentsSerializer(serializers.Serializer[dict[str, Any]]):
+    """A word on it."""
+
+    comments = serializers.CharField(required=False, allow_blank=True, default="", max_length=MAX_COMMENT)
+
+
+class SlotSerializer(serializers.Serializer[dict[str, Any]]):
+    """`count` different people who each hold one of `roles`."""
+
+    roles = serializers.ListField(child=serializers.CharField())
+    count = serializers.IntegerField()
+
+
+class SeatSerializer(serializers.Serializer[dict[str, Any]]):
+    """A place that is filled."""
+
+    roles = serializers.ListField(child=serializers.CharField(), help_text="The roles that could fill it.")
+    role = serializers.CharField(help_text="The role by which it is filled.")
+    user = serializers.CharField()
+
+
+class SlotsSerializer(serializers.Serializer[dict[str, Any]]):
+    """Who counts, and who is still needed."""
+
+    filled = SeatSerializer(many=True)
+    open = SlotSerializer(many=True)
+
+
+class DecisionSerializer(serializers.ModelSerializer[Decision]):
+    """What somebody said."""
+
+    user = serializers.CharField(source="user.username")
+    comments = serializers.CharField(source="reason")
+    signer_key = serializers.CharField(
+        source="signer_key.fingerprint", default=None, allow_null=True, help_text="Fingerprint of the key."
+    )
+    revokes = serializers.UUIDField(source="revokes_id", allow_null=True)
+    objection = serializers.SerializerMethodField(help_text="Why an approval that was not revoked does not count.")
+
+    class Meta:
+        model = Decision
+        fields = (
+            "id",
+            "user",
+            "kind",
+            "comments",
+            "digest",
+            "signed",
+            "signature",
+            "signer_key",
+            "nth",
+            "revokes",
+            "objection",
+            "at",
+        )
+        read_only_fields = fields
+
+    def get_objection(self, decision: Decision) -> str:
+        """Empty for everything else."""
+        return cast(selectors.Tally, self.context["tally"]).objections.get(decision.pk, "")
+
+
+class RequestSerializer(serializers.ModelSerializer[Request]):
+    """An approval request in a list."""
+
+    requested_by = serializers.CharField(source="requested_by.username")
+    required_approvals = serializers.IntegerField(source="policy.required_approvals")
+    signature_required = serializers.BooleanField(source="policy.signature_required")
+
+    class Meta:
+        model = Request
+        fields: tuple[str, ...] = (
+            "id",
+            "action",
+            "subject_kind",
+            "subject_id",
+            "title",
+            "status",
+            "digest",
+            "requested_by",
+            "required_approvals",
+            "signature_required",
+            "created_at",
+            "expires_at",
+            "decided_at",
+            "ended_at",
+        )
+        read_only_fields = fields
+
+
+class RequestDetailSerializer(RequestSerializer):
+    """One request with what is approved, who has agreed, and the text to sign; takes `actor` in its context."""
+
+    editors = serializers.SerializerMethodField(help_text="Who had a hand in the content and cannot approve it.")
+    signing_text = serializers.SerializerMethodField(help_text="The exact text the caller signs to approve.")
+    complete = serializers.SerializerMethodField()
+    slots = serializers.SerializerMethodField()
+    decisions = serializers.SerializerMethodField()
+
+    class Meta(RequestSerializer.Meta):
+        fields = (
+            *RequestSerializer.Meta.fields,
+            "content",
+            "policy",
+            "editors",
+            "signing_text",
+            "complete",
+            "slots",
+            "decisions",
+        )
+        read_only_fields = fields
+
+    @cached_property
+    def tally(self) -> selectors.Tally:
+        """Counted once for the one request this shows."""
+        return selectors.tally(cast(Request, self.instance))
+
+    @cached_property
+    def quorum(self) -> Quorum:
+        """The places filled and open."""
+        return self.tally.quorum
+
+    def get_editors(self, request: Request) -> list[str]:
+        """User names, sorted."""
+        return sorted(User.objects.filter(pk__in=request.editors).values_list("username", flat=True))
+
+    def get_signing_text(self, request: Request) -> str:
+        """Lines that end in LF, the last one too."""
+        return selectors.text_to_sign(request, self.context["actor"])
+
+    def get_complete(self, _request: Request) -> bool:
+        """Whether everybody who must agree has agreed, counted now."""
+        return self.quorum.complete
+
+    @extend_schema_field(SlotsSerializer)
+    def get_slots(self, _request: Request) -> dict[str, Any]:
+        """Counted now."""
+        names = {str(decision.user_id): decision.user.username for decision in self.tally.standing}
+        filled = [
+            {"roles": list(seat.slot.roles), "role": seat.role, "user": names[seat.person]}
+            for seat in self.quorum.filled
+        ]
+        return {"filled": filled, "open": [{"roles": list(s.roles), "count": s.count} for s in self.quorum.open]}
+
+    @extend_schema_field(DecisionSerializer(many=True))
+    def get_decisions(self, request: Request) -> Any:
+        """Oldest first."""
+        history = selectors.history(request)
+        return DecisionSerializer(history, many=True, context={"tally": self.tally}).data
+
+
+class SignerKeySerializer(serializers.ModelSerializer[SignerKey]):
+    """A public key by which the caller's signatures are known."""
+
+    class Meta:
+        model = SignerKey
+        fields = ("id", "name", "public_key", "fingerprint", "created_at", "revoked_at")
+        read_only_fields = fields
+
+
+class NewSignerKeySerializer(serializers.Serializer[dict[str, Any]]):
+    """A key to register."""
+
+    name = serializers.CharField(max_length=MAX_NAME)
+    public_key = serializers.CharField(max_length=1000, help_text="PEM, or base64 of the 32 bytes.")

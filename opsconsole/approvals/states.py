@@ -1,0 +1,64 @@
+"""The words of approval: the states of a request, what a person may say to it, and what a decision leads to."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from django.db import models
+
+from opsconsole.core.states import States
+
+
+class RequestState(States):
+    """A request waits, is agreed to, and is used once; or it ends unused.
+
+    It is suspended while its subject is taken back to be edited: the same content again brings it back with its
+    approvals, any other ends it.
+    """
+
+    PENDING = "pending", "pending"
+    APPROVED = "approved", "approved"
+    SUSPENDED = "suspended", "suspended"
+    CONSUMED = "consumed", "consumed"
+    REJECTED = "rejected", "rejected"
+    EXPIRED = "expired", "expired"
+    VOID = "void", "void"
+
+    @classmethod
+    def starts(cls) -> frozenset[str]:
+        """Every request is born pending."""
+        return frozenset({cls.PENDING.value})
+
+    @classmethod
+    def table(cls) -> dict[str, frozenset[str]]:
+        """Only approved leads to consumed; approved goes back to pending when an approval falls away."""
+        gone = {cls.EXPIRED.value, cls.VOID.value}
+        return {
+            cls.PENDING.value: frozenset({cls.APPROVED.value, cls.SUSPENDED.value, cls.REJECTED.value, *gone}),
+            cls.APPROVED.value: frozenset(
+                {cls.PENDING.value, cls.CONSUMED.value, cls.SUSPENDED.value, cls.REJECTED.value, *gone}
+            ),
+            cls.SUSPENDED.value: frozenset({cls.PENDING.value, cls.APPROVED.value, *gone}),
+        }
+
+
+OPEN = (RequestState.PENDING.value, RequestState.APPROVED.value)  # people can decide
+LIVE = (*OPEN, RequestState.SUSPENDED.value)  # it has not ended
+
+
+class DecisionKind(models.TextChoices):
+    """What a person can say to a request."""
+
+    APPROVE = "approve", "approve"
+    REJECT = "reject", "reject"
+    REVOKE = "revoke", "revoke"
+    COMMENT = "comment", "comment"
+
+
+class Outcome(StrEnum):
+    """What a decision, or a recount, did to the request; told to the subject's hooks."""
+
+    PROGRESSED = "progressed"  # an approval came or went, and the request is still pending
+    APPROVED = "approved"  # the last open slot was filled
+    REOPENED = "reopened"  # it was approved, and an approval fell away
+    REJECTED = "rejected"  # it has ended

@@ -1,0 +1,92 @@
+"""What is done to users: for now, giving them API tokens. Each change is journalled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.contrib.auth.models import Group
+from django.utils import timezone
+
+from opsconsole.core import roles
+from opsconsole.core.actors import Actor
+from opsconsole.core.errors import NotFound, RuleBroken
+from opsconsole.core.models import User
+from opsconsole.core.operations import operation
+from opsconsole.core.tokens import create_token
+from opsconsole.journal.record import Subject, record
+
+
+class UserNotFound(NotFound):
+    """No user of that name."""
+
+    code = "user_not_found"
+
+
+class UserInactive(RuleBroken):
+    """The user has left; they can be given nothing."""
+
+    code = "user_inactive"
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """A person to be: their name, their password, the roles they get."""
+
+    username: str
+    password: str
+    roles: tuple[str, ...]
+
+
+@operation
+def issue_token(*, username: str, expiry: timedelta | None, actor: Actor) -> str:
+    """Make an API token for a user and return it, the only time it can be seen; raises UserNotFound, UserInactive."""
+    actor.require("core.issue_token")
+    user = User.objects.filter(username=username).first()
+    if user is None:
+        raise UserNotFound(f"There is no user {username}.", username=username)
+    if not user.is_active:
+        raise UserInactive(f"{username} is not active.", username=username)
+    token = create_token(user, expiry=expiry)
+    record(actor, "token.issued", user, after={"username": username, "token": f"{token[:8]}..."})
+    return token
+
+
+@operation
+def ensure_users(*, users: list[NewUser], actor: Actor) -> list[str]:
+    """Make those of these users that do not exist yet, with their roles; returns the names of the new ones.
+
+    For demo data and first installations: only a part of the system may do this.
+    """
+    actor.require("core.create_users")
+    known = set(User.objects.filter(username__in=[new.username for new in users]).values_list("username", flat=True))
+    made = []
+    for new in users:
+        if new.username in known:
+            continue
+        user = User.objects.create_user(new.username, password=new.password, is_staff=True)
+        user.groups.set(Group.objects.filter(name__in=new.roles))
+        record(actor, "user.created", user, after={"username": new.username, "roles": list(new.roles)})
+        made.append(new.username)
+    return made
+
+
+@operation
+def note_login(*, actor: Actor) -> None:
+    """Note that the actor logged in to the admin."""
+    user = actor.user
+    if user is None:
+        raise UserNotFound("Only a user logs in.")
+    user.last_login = timezone.now()
+    user.save(update_fields=["last_login"])
+    record(actor, "user.logged_in", user)
+
+
+@operation
+def synchronise_roles(*, actor: Actor) -> dict[str, dict[str, list[str]]]:
+    """Make the roles follow their table; returns and journals what changed."""
+    actor.require("core.synchronise_roles")
+    changed = roles.synchronise()
+    for role, change in changed.items():
+        record(actor, "role.changed", Subject("auth_group", role), after=change)
+    return changed

@@ -1,0 +1,86 @@
+"""Proofs from the stored tree: that an entry is in it, and that it only ever grew."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection
+
+from opsconsole.core.errors import Invalid
+from opsconsole.journal import merkle
+from opsconsole.journal.errors import JournalDamaged, NoCheckpoint, NotSealed
+from opsconsole.journal.models import Checkpoint, Entry
+from opsconsole.journal.selectors import last_checkpoint, leaf_index
+
+STORED_EVERY = 8  # levels whose nodes are kept: 8, 16, 24 ...; level 0 are the leaves
+
+
+def perfect_hash(level: int, index: int) -> bytes:
+    """The hash of a complete perfect subtree, from at most 128 stored rows."""
+    base = level - level % STORED_EVERY
+    width = 1 << (level - base)
+    wanted: Sequence[int] = [index * width, index * width + width - 1]
+    with connection.cursor() as cursor:
+        if base == 0:
+            cursor.execute(
+                'select hash from journal_leaves where "index" between %s and %s order by "index"', wanted
+            )
+        else:
+            cursor.execute(
+                'select hash from journal_nodes where level = %s and "index" between %s and %s order by "index"',
+                [base, *wanted],
+            )
+        row = [bytes(found[0]) for found in cursor.fetchall()]
+    if len(row) != width:
+        raise JournalDamaged(f"The tree lacks hashes of level {base} from {index * width} on; verify the journal.")
+    while len(row) > 1:
+        row = merkle.parent_row(row)
+    return row[0]
+
+
+def prove_entry(entry: Entry) -> dict[str, Any]:
+    """The inclusion proof of an entry under the newest checkpoint, as the offline verifier takes it.
+
+    `{"entry": the body, "index", "size", "path": [base64], "checkpoint": the note}`; raises NotSealed within the
+    moments before the sealer has come by.
+    """
+    index = leaf_index(entry.seq)
+    head = newest_checkpoint()
+    if index is None or index >= head.size:
+        raise NotSealed("The entry is not sealed yet; ask again in a moment.", id=str(entry.pk))
+    path = merkle.inclusion_path(index, head.size, perfect_hash)
+    return {
+        "entry": entry.body,
+        "index": index,
+        "size": head.size,
+        "path": [base64.b64encode(node).decode() for node in path],
+        "checkpoint": head.note,
+    }
+
+
+def prove_growth(old_size: int) -> dict[str, Any]:
+    """The consistency proof from the checkpoint of `old_size` to the newest; raises Invalid when there is none of it.
+
+    `{"old": that note, "path": [base64], "checkpoint": the newest note}`. An auditor who kept an old note need not
+    trust `old`: the offline verifier takes theirs instead.
+    """
+    head = newest_checkpoint()
+    old = Checkpoint.objects.filter(size=old_size).first()
+    if old is None:
+        raise Invalid(f"There is no checkpoint of size {old_size}.", size=old_size)
+    path = merkle.consistency_path(old.size, head.size, perfect_hash)
+    return {
+        "old": old.note,
+        "path": [base64.b64encode(node).decode() for node in path],
+        "checkpoint": head.note,
+    }
+
+
+def newest_checkpoint() -> Checkpoint:
+    """The newest checkpoint; raises NoCheckpoint before the first."""
+    head = last_checkpoint()
+    if head is None:
+        raise NoCheckpoint("Nothing has been sealed yet.")
+    return head

@@ -1,0 +1,138 @@
+"""The engine's jobs: driving a run under its lease, and sweeping what waits, is due or was left behind."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from opsconsole.core.actors import SYSTEM
+from opsconsole.core.errors import DomainError, Unavailable
+from opsconsole.core.faults import crashpoint
+from opsconsole.core.queue import enqueue
+from opsconsole.core.schedule import periodic
+from opsconsole.plans.errors import LeaseLost
+from opsconsole.plans.leases import Lease
+from opsconsole.plans.models import Plan, Step
+from opsconsole.plans.outcomes import Answered, NoAnswer, NotStarted, Unclear
+from opsconsole.plans.services import running, sweeping
+from opsconsole.plans.services.running import Turn
+from opsconsole.plans.states import Direction
+from opsconsole.plans.transitions import EXECUTE_RUN
+from opsconsole.plans.types import type_named
+
+log = structlog.get_logger(__name__)
+
+WORKER = SYSTEM("worker")
+SWEEPER = SYSTEM("sweeper")
+
+
+def execute_run(run_id: str) -> None:
+    """Drive a run until it ends, waits or is taken away; safe to call at any time, by any number of workers."""
+    crashpoint("plans.run.before_claim")
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    lease = running.claim_run(run_id=UUID(run_id), owner=owner, actor=WORKER)
+    if lease is None:
+        return
+    crashpoint("plans.run.after_claim")
+    try:
+        _drive(lease)
+    except LeaseLost as lost:
+        log.warning("run.lease_lost", run=run_id, epoch=lease.epoch, error=lost.message)
+
+
+def _drive(lease: Lease) -> None:
+    if lease.simulate:
+        try:
+            agrees = _simulate(lease)
+        except Unavailable as error:
+            running.postpone(lease=lease, detail=error.message, actor=WORKER)
+            return
+        if not agrees:
+            running.finish_run(lease=lease, actor=WORKER)
+            return
+    answers: Sequence[tuple[Step, Answered]] = ()
+    while True:
+        crashpoint("plans.steps.before_save")
+        following = _advance(lease, answers)
+        crashpoint("plans.steps.after_save")
+        match following.turn:
+            case Turn.LEAVE:
+                return
+            case Turn.FINISH:
+                crashpoint("plans.run.before_finish")
+                running.finish_run(lease=lease, actor=WORKER)
+                crashpoint("plans.run.after_finish")
+                return
+            case Turn.CALL | Turn.PROBE:
+                answers = _ask(lease, following.turn, following.steps)
+
+
+def _advance(lease: Lease, answers: Sequence[tuple[Step, Answered]]) -> running.Next:
+    try:
+        return running.advance(lease=lease, answers=answers, actor=WORKER)
+    except LeaseLost:
+        raise
+    except DomainError as error:
+        # The next steps may not go out (an account ran dry, a bank was paused): keep the answers, end here.
+        log.warning("run.halted", run=str(lease.run_id), code=error.code, error=error.message)
+        return running.advance(lease=lease, answers=answers, actor=WORKER, halt=error.message)
+
+
+def _ask(lease: Lease, turn: Turn, steps: list[Step]) -> list[tuple[Step, Answered]]:
+    """Go out with these steps, outside any transaction. A fault of ours leaves them unclear, never lost."""
+    plan_type = type_named(lease.plan_type)
+    crashpoint(f"plans.steps.before_{turn.value}")
+    answers: Sequence[Answered]
+    try:
+        if turn is Turn.PROBE:
+            answers = plan_type.probe(steps)
+        elif lease.direction == Direction.EXECUTE:
+            answers = plan_type.execute(steps)
+        else:
+            answers = plan_type.compensate(steps)
+    except DomainError as error:
+        # Raised before anything went out: a type answers for its target by outcomes, not by exceptions.
+        answers = [NotStarted(error.message) if turn is Turn.CALL else NoAnswer(error.message) for _ in steps]
+    except Exception as error:
+        log.exception("run.fault", run=str(lease.run_id), turn=turn.value)
+        detail = f"{type(error).__name__}: {error}"
+        answers = [Unclear(detail) if turn is Turn.CALL else NoAnswer(detail) for _ in steps]
+    crashpoint(f"plans.steps.after_{turn.value}")
+    return list(zip(steps, answers, strict=True))
+
+
+def _simulate(lease: Lease) -> bool:
+    plan = Plan.objects.get(pk=lease.plan_id)
+    disagreements = type_named(lease.plan_type).simulate(plan)
+    running.note_simulation(lease=lease, disagreements=disagreements, actor=WORKER)
+    return not disagreements
+
+
+@periodic(every=timedelta(seconds=1))
+def wake_due_runs() -> None:
+    """Wake a worker for every live run that nobody holds and whose time has come."""
+    if not sweeping.runs_are_due():
+        return
+    for run_id in sweeping.hand_out_due_runs(actor=SWEEPER):
+        enqueue(EXECUTE_RUN, str(run_id), queue="plans")
+
+
+@periodic(every=timedelta(seconds=5))
+def close_overdue() -> None:
+    """End runs past their deadline that no worker holds, and plans whose run was ended by hand."""
+    for run_id in sweeping.overdue_runs():
+        sweeping.fail_overdue_run(run_id=run_id, actor=SWEEPER)
+    for plan_id in sweeping.plans_without_run():
+        sweeping.settle_plan(plan_id=plan_id, actor=SWEEPER)
+
+
+@periodic(every=timedelta(seconds=15))
+def expire_plans() -> None:
+    """Expire plans whose execution window has closed before they were executed."""
+    for plan_id in sweeping.plans_past_their_window():
+        sweeping.expire_plan(plan_id=plan_id, actor=SWEEPER)

@@ -1,0 +1,96 @@
+"""The lease of a run: taken by one worker, fenced by an epoch, renewed with every write.
+
+Every write of a worker carries the epoch it was given. A write that finds another epoch, or a run that is no longer
+running, updates nothing and raises LeaseLost: the worker stops and touches nothing more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import connection
+
+from opsconsole.plans.errors import LeaseLost
+from opsconsole.plans.states import Direction, OnFailure
+
+LEASE = timedelta(seconds=30)
+BATCH = 16  # steps in one commit, and calls in flight
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A worker's hold on a run."""
+
+    run_id: UUID
+    plan_id: UUID
+    plan_type: str
+    direction: Direction
+    revision: int
+    on_failure: OnFailure
+    epoch: int
+    simulate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What people and the clock ask of a run at the step boundary."""
+
+    pause: bool
+    cancel: bool
+    late: bool
+    stalls: int
+    deadline_at: datetime
+
+
+def take(run_id: UUID, owner: str) -> Lease | None:
+    """Take the run if nobody holds it; None when somebody does, or it has ended or is paused."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            update ops_plan_runs r set status = 'running', lease_owner = %s, lease_epoch = r.lease_epoch + 1,
+              lease_until = now() + %s, started_at = coalesce(r.started_at, now()), wake_at = null, waiting_for = ''
+            from ops_plans p
+            where r.id = %s and p.id = r.plan_id and r.status in ('queued', 'running')
+              and (r.lease_until is null or r.lease_until < now())
+            returning r.plan_id, p.plan_type, r.direction, r.revision, p.on_failure, r.lease_epoch,
+              coalesce((p.payload ->> 'simulate_before_execute')::bool, false) and r.direction = 'execute'
+              and r.retry_of_id is null and coalesce(r.result ->> 'simulation', '') = ''
+            """,
+            [owner, LEASE, run_id],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    plan_id, plan_type, direction, revision, on_failure, epoch, simulate = row
+    return Lease(run_id, plan_id, plan_type, Direction(direction), revision, OnFailure(on_failure), epoch, simulate)
+
+
+def renew(lease: Lease) -> Wishes:
+    """Lock the run's row under the lease and prolong it; raises LeaseLost."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            update ops_plan_runs set lease_until = now() + %s
+            where id = %s and lease_epoch = %s and status = 'running'
+            returning pause_asked_at is not null, cancel_asked_at is not null, deadline_at < now(), stalls, deadline_at
+            """,
+            [LEASE, lease.run_id, lease.epoch],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise LeaseLost("Another worker has this run, or it has ended.", run=str(lease.run_id), epoch=lease.epoch)
+    return Wishes(*row)
+
+
+def give_back(lease: Lease, *, waiting_for: str, wake_in: timedelta | None, stalls: int) -> None:
+    """Let go of a run that must wait; the sweeper wakes it when its time has come, if it has one."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            update ops_plan_runs set lease_until = null, wake_at = now() + %s, waiting_for = %s, stalls = %s
+            where id = %s and lease_epoch = %s and status = 'running'
+            """,
+            [wake_in, waiting_for, stalls, lease.run_id, lease.epoch],
+        )

@@ -1,0 +1,77 @@
+"""What Prometheus is told about plans."""
+
+from __future__ import annotations
+
+from opsconsole.core.metrics import Fact, Samples, number, register, rows
+from opsconsole.plans.states import LIVE_RUNS, PlanState, RunState, StepState
+from opsconsole.plans.types import registered
+
+ENDED = tuple(state.value for state in RunState if state not in LIVE_RUNS)
+
+
+def _plans() -> Samples:
+    counted = {
+        (status, kind): n for status, kind, n in rows("select status, plan_type, count(*) from ops_plans group by 1, 2")
+    }
+    for plan_type in registered():
+        for state in PlanState:
+            yield (state.value, plan_type.name), float(counted.get((state.value, plan_type.name), 0))  # type: ignore[arg-type]
+
+
+def _ended(column: str) -> Samples:
+    counted = dict(rows(f"select status, {column} from ops_run_totals"))
+    return [((status,), float(counted.get(status, 0))) for status in ENDED]  # type: ignore[arg-type]
+
+
+def _live() -> Samples:
+    counted = dict(
+        rows("select status, count(*) from ops_plan_runs where status in ('queued', 'running', 'paused') group by 1")
+    )
+    return [((state.value,), float(counted.get(state.value, 0))) for state in LIVE_RUNS]  # type: ignore[arg-type]
+
+
+def _doubtful() -> Samples:
+    counted = dict(
+        rows(
+            "select needs_person, count(*) from ops_plan_steps where status in ('unknown', 'running')"
+            f" and status = '{StepState.UNKNOWN.value}' group by 1"
+        )
+    )
+    return [(("target",), float(counted.get(False, 0))), (("person",), float(counted.get(True, 0)))]  # type: ignore[arg-type]
+
+
+register(
+    Fact("ops_plans", "Plans by status and type.", "gauge", ("status", "type"), _plans),
+    Fact("ops_plan_runs_total", "Runs that have ended, by status.", "counter", ("status",), lambda: _ended("runs")),
+    Fact(
+        "ops_plan_run_seconds_total",
+        "Seconds from the request to the end of a run, summed over the runs that ended in the status.",
+        "counter",
+        ("status",),
+        lambda: _ended("seconds"),
+    ),
+    Fact("ops_plan_runs_live", "Runs that have not ended, by status.", "gauge", ("status",), _live),
+    Fact(
+        "ops_plan_steps_unknown",
+        "Steps whose outcome is unknown, by who must answer: the target or a person.",
+        "gauge",
+        ("waiting_for",),
+        _doubtful,
+    ),
+    Fact(
+        "ops_plan_runs_overdue",
+        "Live runs past their deadline.",
+        "gauge",
+        (),
+        lambda: number(
+            "select count(*) from ops_plan_runs where status in ('queued', 'running', 'paused') and deadline_at < now()"
+        ),
+    ),
+    Fact(
+        "ops_plan_staged_oldest_seconds",
+        "Age of the oldest plan that waits for approvals.",
+        "gauge",
+        (),
+        lambda: number("select extract(epoch from now() - min(staged_at)) from ops_plans where status = 'staged'"),
+    ),
+)

@@ -1,0 +1,211 @@
+"""The JSON of plans, runs and steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from opsconsole.plans.models import Plan, Run, Step
+from opsconsole.plans.selectors import progress_of
+from opsconsole.plans.services.resolution import OUTCOMES
+from opsconsole.plans.states import OnFailure
+
+
+class ObjectField(serializers.JSONField):
+    """A JSON object; its keys are the caller's own."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """The object as it came; raises ValidationError for any other JSON value."""
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("must be an object")
+        return data
+
+
+class PlanDraftSerializer(serializers.Serializer[Any]):
+    """What `POST /api/ops/plans` takes."""
+
+    external_id = serializers.CharField(max_length=200, help_text="Your own id for it; makes a repetition harmless.")
+    name = serializers.CharField(max_length=200)
+    description = serializers.CharField(max_length=4000, required=False, default="", allow_blank=True)
+    plan_type = serializers.CharField(max_length=50)
+    payload = ObjectField(help_text="By the plan type; see `GET /api/ops/plan-types`.")
+    required_approvals = serializers.IntegerField(
+        min_value=1,
+        max_value=20,
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="May raise the policy's quorum, never lower it; the value in force is returned.",
+    )
+    on_failure = serializers.ChoiceField(OnFailure.choices, required=False, default=OnFailure.STOP.value)
+    not_before = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    not_after = serializers.DateTimeField(required=False, allow_null=True, default=None)
+
+
+class PlanEditSerializer(serializers.Serializer[Any]):
+    """What `PATCH /api/ops/plans/{id}` takes: any of these, on a draft."""
+
+    name = serializers.CharField(max_length=200, required=False)
+    description = serializers.CharField(max_length=4000, required=False, allow_blank=True)
+    payload = ObjectField(required=False)
+    required_approvals = serializers.IntegerField(min_value=1, max_value=20, required=False, allow_null=True)
+    on_failure = serializers.ChoiceField(OnFailure.choices, required=False)
+    not_before = serializers.DateTimeField(required=False, allow_null=True)
+    not_after = serializers.DateTimeField(required=False, allow_null=True)
+    status = serializers.ChoiceField(
+        ["draft"], required=False, help_text="`draft` takes a staged or approved plan back to be edited."
+    )
+
+
+class ReasonSerializer(serializers.Serializer[Any]):
+    """A reason, for the journal."""
+
+    reason = serializers.CharField(max_length=2000, required=False, default="", allow_blank=True)
+
+
+class MandatoryReasonSerializer(serializers.Serializer[Any]):
+    """A reason that must be given."""
+
+    reason = serializers.CharField(max_length=2000)
+
+
+class ApprovalSerializer(serializers.Serializer[Any]):
+    """What `POST .../approve` takes; both may be left out where the policy asks for no signature."""
+
+    signature = serializers.CharField(
+        max_length=200, required=False, default="", allow_blank=True, help_text="Base64 of an Ed25519 signature."
+    )
+    comments = serializers.CharField(max_length=2000, required=False, default="", allow_blank=True)
+
+
+class ResolutionSerializer(serializers.Serializer[Any]):
+    """What `POST .../steps/{id}/resolve` takes."""
+
+    outcome = serializers.ChoiceField(OUTCOMES)
+    evidence = serializers.CharField(max_length=2000, help_text="How you know.")
+    reference = serializers.CharField(max_length=200, required=False, default="", allow_blank=True)
+
+
+class PlanSerializer(serializers.ModelSerializer[Plan]):
+    """A plan. `approvals` are the live ones; `digest` is what they are bound to."""
+
+    created_by = serializers.CharField(source="created_by.username", read_only=True)
+
+    class Meta:
+        model = Plan
+        fields = (
+            "id",
+            "external_id",
+            "name",
+            "description",
+            "plan_type",
+            "payload",
+            "status",
+            "required_approvals",
+            "approvals",
+            "estimated_impact",
+            "digest",
+            "revision",
+            "on_failure",
+            "not_before",
+            "not_after",
+            "created_by",
+            "created_at",
+            "updated_at",
+            "staged_at",
+        )
+        read_only_fields = fields
+
+
+class RunIdSerializer(serializers.Serializer[Any]):
+    """The run that was queued."""
+
+    run_id = serializers.UUIDField()
+
+
+class ProgressSerializer(serializers.Serializer[Any]):
+    """How far a run has come."""
+
+    total = serializers.IntegerField()
+    done = serializers.IntegerField()
+    percent = serializers.IntegerField()
+    by_state = serializers.DictField(child=serializers.IntegerField())
+
+
+class RunSerializer(serializers.ModelSerializer[Run]):
+    """A run. A wish of a person stands in `..._asked_at`, its effect in `paused_at` or `finished_at`."""
+
+    class Meta:
+        model = Run
+        fields: tuple[str, ...] = (
+            "id",
+            "plan_id",
+            "direction",
+            "status",
+            "run_at",
+            "started_at",
+            "finished_at",
+            "deadline_at",
+            "requested_by",
+            "retry_of_id",
+            "revision",
+            "waiting_for",
+            "pause_asked_at",
+            "paused_at",
+            "cancel_asked_at",
+            "result",
+        )
+        read_only_fields = fields
+
+
+class StepSerializer(serializers.ModelSerializer[Step]):
+    """A step, with what its target said."""
+
+    class Meta:
+        model = Step
+        fields = (
+            "id",
+            "seq",
+            "direction",
+            "kind",
+            "key",
+            "status",
+            "attempt",
+            "needs_person",
+            "payload",
+            "compensation",
+            "result",
+            "started_at",
+            "finished_at",
+        )
+        read_only_fields = fields
+
+
+class RunDetailSerializer(RunSerializer):
+    """A run with its progress."""
+
+    progress = serializers.SerializerMethodField()
+
+    class Meta(RunSerializer.Meta):
+        fields = (*RunSerializer.Meta.fields, "progress")
+        read_only_fields = fields
+
+    def get_progress(self, run: Run) -> dict[str, Any]:
+        """Counts of steps."""
+        progress = progress_of(run)
+        return {
+            "total": progress.total,
+            "done": progress.done,
+            "percent": progress.percent,
+            "by_state": progress.by_state,
+        }
+
+
+class PlanTypeSerializer(serializers.Serializer[Any]):
+    """A plan type and a payload that works for it."""
+
+    name = serializers.CharField()
+    label = serializers.CharField()
+    summary = serializers.CharField()
+    example = serializers.JSONField()

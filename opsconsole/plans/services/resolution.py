@@ -1,0 +1,80 @@
+"""Resolution: a person says what became of a step that nobody else can tell about, and on what evidence."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from opsconsole.core.actors import Actor
+from opsconsole.core.operations import operation
+from opsconsole.core.queue import after_commit
+from opsconsole.journal.record import record
+from opsconsole.plans import access
+from opsconsole.plans.errors import PlanInvalid, StepNotUnknown
+from opsconsole.plans.models import Run, Step
+from opsconsole.plans.outcomes import Done, Refused
+from opsconsole.plans.states import LIVE_RUNS, Direction, StepState
+from opsconsole.plans.transitions import EXECUTE_RUN, run_time
+from opsconsole.plans.types import type_named
+
+OUTCOMES = ("succeeded", "failed")
+
+
+@operation
+def resolve_step(*, plan_id: UUID, step_id: UUID, outcome: str, evidence: str, reference: str, actor: Actor) -> Step:
+    """Settle an unknown step as succeeded or failed; the run then goes on by itself.
+
+    `evidence` says how the person knows, `reference` is the target's own id of what happened. Raises StepNotUnknown
+    for any other step, PlanInvalid without evidence.
+    """
+    plan = access.plan_for(actor, plan_id, "resolve")
+    step = access.step_of(plan, step_id)
+    if outcome not in OUTCOMES or not evidence.strip():
+        raise PlanInvalid(
+            "A step is resolved as succeeded or failed, with the evidence for it.",
+            errors={
+                key: [problem]
+                for key, problem, wrong in (
+                    ("outcome", "must be succeeded or failed", outcome not in OUTCOMES),
+                    ("evidence", "must not be empty", not evidence.strip()),
+                )
+                if wrong
+            },
+        )
+    if step.status != StepState.UNKNOWN:
+        raise StepNotUnknown(f"The step is {step.state.label}; only an unknown step can be resolved.", step=step.seq)
+    answer = (
+        Done({"reference": reference, "resolved_by": actor.name, "evidence": evidence})
+        if outcome == "succeeded"
+        else Refused("resolved_as_failed", evidence)
+    )
+    step.move_to(answer.state)
+    step.needs_person = False
+    step.result = {**answer.result, "resolved_by": actor.name}
+    step.finished_at = Now()
+    step.save(update_fields=["status", "needs_person", "result", "finished_at"])
+    step.refresh_from_db()
+    _wake(step)
+    record(
+        actor,
+        "step.resolved",
+        plan,
+        before={"step": step.seq, "status": StepState.UNKNOWN.value},
+        after={"step": step.seq, "status": step.status, "direction": step.direction, "reference": reference},
+        reason=evidence,
+    )
+    type_named(plan.plan_type).record(Direction(step.direction), [(step, answer)], [])
+    return step
+
+
+def _wake(step: Step) -> None:
+    run = Run.objects.filter(plan_id=step.plan_id, direction=step.direction, status__in=LIVE_RUNS).first()
+    if run is None:
+        return
+    waiting = Step.objects.filter(run__isnull=False, plan_id=step.plan_id, status=StepState.PENDING).count()
+    run.waiting_for, run.wake_at = "", Now()
+    run.deadline_at = timezone.now() + run_time(waiting)
+    run.save(update_fields=["waiting_for", "wake_at", "deadline_at"])
+    after_commit(EXECUTE_RUN, run.pk, queue="plans")

@@ -1,0 +1,353 @@
+"""Running: what a worker may write while it holds the lease of a run. Each service is one commit.
+
+The order inside each: the run's row under its lease, the steps, the journal, and last what the plan type books, since
+a ledger takes its locks best at the very end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models.functions import Now
+
+from opsconsole.core.actors import Actor
+from opsconsole.core.canonical import to_plain
+from opsconsole.core.faults import crashpoint
+from opsconsole.core.operations import operation
+from opsconsole.journal.record import record
+from opsconsole.plans import access, leases
+from opsconsole.plans.leases import BATCH, Lease
+from opsconsole.plans.models import Plan, Run, Step
+from opsconsole.plans.outcomes import Answered, CannotTell, NoAnswer, NotStarted
+from opsconsole.plans.rollback import open_rollback
+from opsconsole.plans.states import Direction, OnFailure, PlanState, RunState, StepState, Waiting
+from opsconsole.plans.transitions import announce, end_run
+from opsconsole.plans.types import type_named
+
+LONGEST_PAUSE = 15.0
+PERSON_HAS = timedelta(hours=24)
+
+
+class Turn(StrEnum):
+    """What the worker does next."""
+
+    CALL = "call"
+    PROBE = "probe"
+    FINISH = "finish"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The worker's next turn, and the steps it is about."""
+
+    turn: Turn
+    steps: list[Step] = field(default_factory=list)
+
+
+LEAVE = Next(Turn.LEAVE)
+FINISH = Next(Turn.FINISH)
+
+
+@operation
+def claim_run(*, run_id: UUID, owner: str, actor: Actor) -> Lease | None:
+    """Take a run under a lease; None when there is nothing to take.
+
+    Steps that another worker left running are unknown now: what became of them must be asked, never guessed.
+    """
+    lease = leases.take(run_id, owner)
+    if lease is None:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "update ops_plan_steps set status = 'unknown', result = '{\"detail\": \"its worker was lost\"}'"
+            " where plan_id = %s and revision = %s and direction = %s and status = 'running' returning seq",
+            [lease.plan_id, lease.revision, lease.direction],
+        )
+        doubtful = sorted(row[0] for row in cursor.fetchall())
+    record(
+        actor,
+        "run.claimed",
+        Plan(pk=lease.plan_id),
+        after={"run": str(run_id), "epoch": lease.epoch, "owner": owner, "steps_in_doubt": doubtful},
+    )
+    return lease
+
+
+@operation
+def note_simulation(*, lease: Lease, disagreements: list[str], actor: Actor) -> None:
+    """Write what the dry run found; raises LeaseLost."""
+    leases.renew(lease)
+    run = Run.objects.get(pk=lease.run_id)
+    run.result = {**(run.result or {}), "simulation": "disagrees" if disagreements else "agrees"}
+    if disagreements:
+        run.result["disagreements"] = disagreements
+    run.save(update_fields=["result"])
+    record(actor, "run.simulated", Plan(pk=lease.plan_id), after={"run": str(run.pk), **run.result})
+
+
+@operation
+def postpone(*, lease: Lease, detail: str, actor: Actor) -> None:
+    """Let go of a run whose target cannot even be asked; the sweeper wakes it after a pause. Raises LeaseLost."""
+    wishes = leases.renew(lease)
+    _stall(lease, [NotStarted(detail)], wishes.stalls)
+    record(actor, "run.waits", Plan(pk=lease.plan_id), after={"run": str(lease.run_id), "detail": detail})
+
+
+@operation
+def advance(*, lease: Lease, answers: Sequence[tuple[Step, Answered]], actor: Actor, halt: str = "") -> Next:
+    """Write what became of the last steps and take the next ones, in one commit; raises LeaseLost.
+
+    `running` with its attempt number is therefore always committed before the call goes out. With `halt`, a reason,
+    nothing is taken and the run is to end.
+    """
+    wishes = leases.renew(lease)
+    plan_type = type_named(lease.plan_type)
+    _write_answers(answers)
+    crashpoint("plans.steps.in_save")
+    if halt:
+        _note_halt(lease, halt)
+        following = FINISH
+    elif answers and not any(answer.progress for _, answer in answers):
+        _stall(lease, [answer for _, answer in answers], wishes.stalls)
+        following = LEAVE
+    else:
+        following = _next(lease, wishes)
+    starting = following.steps if following.turn is Turn.CALL else []
+    _journal(lease, answers, following, actor, reason=halt)
+    if answers or starting:
+        plan_type.record(lease.direction, answers, starting)
+    return following
+
+
+@operation
+def finish_run(*, lease: Lease, actor: Actor) -> Run:
+    """End a run by what its steps have become, and its plan with it; raises LeaseLost."""
+    plan = access.lock_plan(lease.plan_id)
+    wishes = leases.renew(lease)
+    run = Run.objects.get(pk=lease.run_id)
+    return close(plan, run, lease.on_failure, late=wishes.late, cancelled=wishes.cancel, actor=actor)
+
+
+def close(plan: Plan, run: Run, on_failure: str, *, late: bool, cancelled: bool, actor: Actor) -> Run:
+    """End the run and move the plan; joins the caller's operation with both rows locked."""
+    counts = step_counts(plan, Direction(run.direction), run.revision)
+    state = _verdict(counts, on_failure, simulated=(run.result or {}).get("simulation", ""), cancelled=cancelled)
+    result: dict[str, Any] = {"steps": counts}
+    if late and state == RunState.FAILED:
+        result["error"] = "the run passed its deadline"
+    plan_type = type_named(plan.plan_type)
+    if run.direction == Direction.ROLLBACK:
+        plan_type.release(plan)
+    result |= plan_type.report(run)
+    end_run(run, state, result=result)
+    was = plan.status
+    plan.move_to(_plan_state(run.direction, state, counts))
+    plan.updated_at = Now()
+    plan.save(update_fields=["status", "updated_at"])
+    plan.refresh_from_db()
+    announce(f"plan.{plan.status}", plan, run=str(run.pk), direction=run.direction, steps=counts)
+    record(
+        actor,
+        f"run.{state.value}",
+        plan,
+        before={"status": was},
+        after={"status": plan.status, "run": str(run.pk), "direction": run.direction, **(run.result or {})},
+    )
+    if state == RunState.FAILED and run.direction == Direction.EXECUTE and on_failure == OnFailure.ROLLBACK:
+        doubtful = counts[StepState.UNKNOWN] + counts[StepState.RUNNING]
+        if not doubtful:
+            open_rollback(plan, actor=actor)
+    return run
+
+
+def step_counts(plan: Plan, direction: Direction, revision: int) -> dict[str, int]:
+    """How many steps of a direction are in each state, zeros included."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select status, count(*) from ops_plan_steps where plan_id = %s and revision = %s and direction = %s"
+            " group by status",
+            [plan.pk, revision, direction],
+        )
+        found = dict(cursor.fetchall())
+    return {state.value: found.get(state.value, 0) for state in StepState}
+
+
+def _verdict(counts: dict[str, int], on_failure: str, *, simulated: str, cancelled: bool) -> RunState:
+    unfinished = counts[StepState.PENDING] + counts[StepState.UNKNOWN] + counts[StepState.RUNNING]
+    if cancelled and unfinished:
+        return RunState.CANCELLED
+    if simulated == "disagrees" or unfinished:
+        return RunState.FAILED
+    if counts[StepState.FAILED]:
+        some = counts[StepState.SUCCEEDED] > 0
+        return RunState.PARTIAL if on_failure == OnFailure.CONTINUE and some else RunState.FAILED
+    return RunState.PARTIAL if counts[StepState.SKIPPED] else RunState.SUCCEEDED
+
+
+def _plan_state(direction: str, state: RunState, counts: dict[str, int]) -> PlanState:
+    if direction == Direction.ROLLBACK:
+        return PlanState.ROLLED_BACK if state == RunState.SUCCEEDED else PlanState.ROLLBACK_PARTIAL
+    match state:
+        case RunState.SUCCEEDED:
+            return PlanState.SUCCEEDED
+        case RunState.PARTIAL:
+            return PlanState.PARTIAL
+        case RunState.CANCELLED if counts[StepState.SUCCEEDED]:
+            return PlanState.PARTIAL
+        case _:
+            return PlanState.FAILED
+
+
+def _write_answers(answers: Sequence[tuple[Step, Answered]]) -> None:
+    if not answers:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            update ops_plan_steps s set status = a.status, needs_person = a.needs_person, result = a.result::jsonb,
+              finished_at = case when a.status in ('succeeded', 'failed', 'skipped') then now() end
+            from unnest(%s::uuid[], %s::text[], %s::bool[], %s::text[]) as a (id, status, needs_person, result)
+            where s.id = a.id and s.status in ('running', 'unknown')
+            """,
+            [
+                [step.pk for step, _ in answers],
+                [answer.state.value for _, answer in answers],
+                [isinstance(answer, CannotTell) for _, answer in answers],
+                [json.dumps(to_plain(answer.result)) for _, answer in answers],
+            ],
+        )
+
+
+def _stall(lease: Lease, answers: Sequence[Answered], stalls: int) -> None:
+    asked = [answer.retry_after or 0.0 for answer in answers if isinstance(answer, NotStarted | NoAnswer)]
+    pause = max(min(2.0**stalls, LONGEST_PAUSE), min(max(asked), LONGEST_PAUSE))
+    leases.give_back(lease, waiting_for=Waiting.TARGET, wake_in=timedelta(seconds=pause), stalls=min(stalls + 1, 10))
+
+
+def _next(lease: Lease, wishes: leases.Wishes) -> Next:
+    """What comes next, by what the steps are and what people asked."""
+    doubt, person, failed, pending = _standing(lease)
+    # A wish takes effect once nothing is in doubt; while the target does not answer, it does not wait for that.
+    settled = not doubt or wishes.stalls > 0
+    if wishes.late or (wishes.cancel and settled):
+        return FINISH
+    if wishes.pause and settled and (pending or doubt):
+        _pause(lease)
+        return LEAVE
+    if doubt:
+        return Next(Turn.PROBE, _in_doubt(lease))
+    go_on = lease.on_failure == OnFailure.CONTINUE and lease.direction == Direction.EXECUTE
+    if pending and (go_on or not (failed or person)):
+        return Next(Turn.CALL, _mark_running(lease))
+    if person:
+        _wait_for_person(lease)
+        return LEAVE
+    return FINISH
+
+
+def _standing(lease: Lease) -> tuple[bool, bool, bool, bool]:
+    """Whether there are steps to be probed, to be resolved by a person, failed, and pending."""
+    of_run = "select from ops_plan_steps where plan_id = %(plan)s and revision = %(revision)s and direction = %(way)s"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"select exists({of_run} and status = 'unknown' and not needs_person),"
+            f" exists({of_run} and status = 'unknown' and needs_person),"
+            f" exists({of_run} and status = 'failed'), exists({of_run} and status = 'pending')",
+            {"plan": lease.plan_id, "revision": lease.revision, "way": lease.direction},
+        )
+        doubt, person, failed, pending = cursor.fetchone()
+    return doubt, person, failed, pending
+
+
+def _in_doubt(lease: Lease) -> list[Step]:
+    return list(
+        Step.objects.filter(
+            plan_id=lease.plan_id,
+            revision=lease.revision,
+            direction=lease.direction,
+            status=StepState.UNKNOWN,
+            needs_person=False,
+        ).order_by("seq")[:BATCH]
+    )
+
+
+def _mark_running(lease: Lease) -> list[Step]:
+    return list(
+        Step.objects.raw(
+            """
+            with due as (
+              select id from ops_plan_steps
+              where plan_id = %(plan)s and revision = %(revision)s and direction = %(way)s and status = 'pending'
+              order by seq limit %(batch)s for no key update),
+            marked as (
+              update ops_plan_steps s set status = 'running', attempt = s.attempt + 1, started_at = now(),
+                run_id = %(run)s, result = null
+              from due where s.id = due.id returning s.*)
+            select * from marked order by seq
+            """,
+            {
+                "plan": lease.plan_id,
+                "revision": lease.revision,
+                "way": lease.direction.value,
+                "batch": BATCH,
+                "run": lease.run_id,
+            },
+        )
+    )
+
+
+def _pause(lease: Lease) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "update ops_plan_runs set status = 'paused', paused_at = now(), lease_until = null, wake_at = null,"
+            " waiting_for = '', deadline_at = now() + %s where id = %s",
+            [PERSON_HAS, lease.run_id],
+        )
+
+
+def _wait_for_person(lease: Lease) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("update ops_plan_runs set deadline_at = now() + %s where id = %s", [PERSON_HAS, lease.run_id])
+    leases.give_back(lease, waiting_for=Waiting.PERSON, wake_in=None, stalls=0)
+    plan = Plan.objects.get(pk=lease.plan_id)
+    announce("plan.step_unknown", plan, run=str(lease.run_id))
+
+
+def _note_halt(lease: Lease, reason: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "update ops_plan_runs set result = coalesce(result, '{}') || jsonb_build_object('halted', %s::text)"
+            " where id = %s",
+            [reason, lease.run_id],
+        )
+
+
+def _journal(
+    lease: Lease, answers: Sequence[tuple[Step, Answered]], following: Next, actor: Actor, *, reason: str
+) -> None:
+    """One entry for the whole turn: what became of which step, and which ones go out now."""
+    done = [{"seq": step.seq, "status": answer.state.value, **answer.result} for step, answer in answers]
+    started = [step.seq for step in following.steps] if following.turn is Turn.CALL else []
+    if not (done or started or reason or following.turn is Turn.LEAVE):
+        return
+    record(
+        actor,
+        "run.steps" if following.turn is not Turn.LEAVE else "run.waits",
+        Plan(pk=lease.plan_id),
+        after={
+            "run": str(lease.run_id),
+            "direction": lease.direction.value,
+            "epoch": lease.epoch,
+            "done": done,
+            "started": started,
+        },
+        reason=reason,
+    )

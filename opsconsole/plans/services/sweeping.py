@@ -1,0 +1,127 @@
+"""Sweeping: every state that waits is looked at again, so that nothing lost in Redis or a crash stays lost."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import connection
+
+from opsconsole.core.actors import Actor
+from opsconsole.core.operations import operation
+from opsconsole.journal.record import record
+from opsconsole.plans import access
+from opsconsole.plans.models import Plan, Run
+from opsconsole.plans.services.running import close
+from opsconsole.plans.states import LIVE_RUNS, PlanState
+from opsconsole.plans.transitions import take_back
+
+MOST = 200
+
+
+DUE = (
+    "status in ('queued', 'running') and (lease_until is null or lease_until < now())"
+    " and (wake_at is null or wake_at <= now()) and waiting_for <> 'person'"
+)
+
+
+def runs_are_due() -> bool:
+    """Whether a live run that no worker holds waits for nobody."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"select exists(select from ops_plan_runs where {DUE})")
+        return bool(cursor.fetchone()[0])
+
+
+@operation
+def hand_out_due_runs(*, actor: Actor) -> list[UUID]:  # noqa: ARG001 - the operation keeps its author
+    """The runs to wake a worker for; each is handed out once in ten seconds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            update ops_plan_runs set wake_at = now() + interval '10 seconds'
+            where id in (select id from ops_plan_runs where {DUE} limit %s for update skip locked)
+            returning id
+            """,
+            [MOST],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def overdue_runs() -> list[UUID]:
+    """Live runs past their deadline that no worker holds."""
+    return _ids(
+        "select id from ops_plan_runs where status in ('queued', 'running', 'paused') and deadline_at < now()"
+        " and (lease_until is null or lease_until < now()) limit %s"
+    )
+
+
+def plans_without_run() -> list[UUID]:
+    """Plans that are under way although no run of theirs is: somebody ended it by hand."""
+    return _ids(
+        "select p.id from ops_plans p where p.status in ('executing', 'rolling_back') and not exists ("
+        " select from ops_plan_runs r where r.plan_id = p.id and r.status in ('queued', 'running', 'paused')) limit %s"
+    )
+
+
+def plans_past_their_window() -> list[UUID]:
+    """Plans that can no longer be executed in time."""
+    return _ids("select id from ops_plans where status in ('staged', 'approved') and not_after < now() limit %s")
+
+
+@operation
+def fail_overdue_run(*, run_id: UUID, actor: Actor) -> None:
+    """End a run that passed its deadline; nothing happens if it has moved on meanwhile."""
+    plan_id = Run.objects.values_list("plan_id", flat=True).get(pk=run_id)
+    plan = access.lock_plan(plan_id)
+    run = access.run_of(plan, run_id)
+    if run.status not in LIVE_RUNS or run_id not in overdue_runs():
+        return
+    _doubt_abandoned_steps(plan, run)
+    close(plan, run, plan.on_failure, late=True, cancelled=False, actor=actor)
+
+
+@operation
+def settle_plan(*, plan_id: UUID, actor: Actor) -> None:
+    """Move a plan whose last run was ended by hand to where that run leaves it."""
+    plan = access.lock_plan(plan_id)
+    if plan.status not in (PlanState.EXECUTING, PlanState.ROLLING_BACK):
+        return
+    run = Run.objects.filter(plan=plan).order_by("-run_at").first()
+    if run is None or run.status in LIVE_RUNS:
+        return
+    _doubt_abandoned_steps(plan, run)
+    rolling_back = plan.status == PlanState.ROLLING_BACK
+    was = plan.status
+    plan.move_to(PlanState.ROLLBACK_PARTIAL if rolling_back else PlanState.FAILED)
+    plan.save(update_fields=["status"])
+    record(
+        actor,
+        f"plan.{plan.status}",
+        plan,
+        before={"status": was},
+        after={"status": plan.status, "run": str(run.pk)},
+        reason="its run was ended outside the engine",
+    )
+
+
+@operation
+def expire_plan(*, plan_id: UUID, actor: Actor) -> None:
+    """Let a plan whose window has closed expire; what it had reserved is free again."""
+    plan = access.lock_plan(plan_id)
+    if plan.status in (PlanState.STAGED, PlanState.APPROVED) and plan_id in plans_past_their_window():
+        take_back(plan, PlanState.EXPIRED, actor=actor, reason="its execution window has closed")
+
+
+def _doubt_abandoned_steps(plan: Plan, run: Run) -> None:
+    # Whoever ran them is gone: their outcome must be asked or resolved before anything builds on it.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "update ops_plan_steps set status = 'unknown' where plan_id = %s and revision = %s and direction = %s"
+            " and status = 'running'",
+            [plan.pk, run.revision, run.direction],
+        )
+
+
+def _ids(query: str) -> list[UUID]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, [MOST])
+        return [row[0] for row in cursor.fetchall()]

@@ -1,0 +1,128 @@
+"""Payout files: CSV in UTF-8, plain or gzip, read line by line in constant memory.
+
+Every line stands for itself: an open quote, broken bytes or a line of a gigabyte spoil that line and no other. So a
+quoted field cannot hold a line break, which no bank would take anyway.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, BinaryIO, Final
+
+from opsconsole.treasury.errors import FileRefused
+from opsconsole.treasury.payout_facts import COLUMNS, FactsRefused, PayoutFacts, read_facts
+
+MAX_LINE: Final = 10_000  # characters; a payout with everything in it needs 700
+GZIP: Final = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class GoodLine:
+    """A line that describes a payout."""
+
+    number: int
+    facts: PayoutFacts
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that does not, with what is wrong in each column; the column is empty where the line itself is."""
+
+    number: int
+    problems: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        said = "; ".join(f"{column} {reason}".strip() for column, reason in self.problems)
+        return f"line {self.number}: {said}"
+
+
+@contextmanager
+def open_payouts(path: Path) -> Iterator[tuple[BinaryIO, IO[bytes]]]:
+    """The file as it lies on disk, to know how far one is, and its content; raises FileRefused if it cannot be had."""
+    try:
+        raw = path.open("rb")
+    except OSError as error:
+        raise FileRefused(f"{path}: {error.strerror}", file=str(path)) from error
+    with raw:
+        start = raw.peek(len(GZIP))[: len(GZIP)]
+        if start != GZIP:
+            yield raw, raw
+            return
+        with gzip.GzipFile(fileobj=raw) as unpacked:
+            yield raw, unpacked  # type: ignore[misc] # a GzipFile reads bytes like any other
+
+
+def read_payouts(content: IO[bytes]) -> Iterator[GoodLine | BadLine]:
+    """Each line after the header, good or bad; empty lines are nothing.
+
+    Raises FileRefused for a file without the header, or one that breaks off: with the line at which that showed.
+    """
+    text = io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape")
+    try:
+        yield from _lines(text)
+    finally:
+        text.detach()
+
+
+def _lines(text: io.TextIOWrapper) -> Iterator[GoodLine | BadLine]:
+    header: list[str] | None = None
+    number = 0
+    while True:
+        try:
+            line = text.readline(MAX_LINE + 1)
+            too_long = len(line) > MAX_LINE and not line.endswith("\n")
+            while too_long and not line.endswith("\n"):
+                line = text.readline(MAX_LINE) or "\n"
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise FileRefused(f"The file breaks off after line {number}: {error}.", line=number + 1) from error
+        if not line:
+            break
+        number += 1
+        if header is None:
+            header = _header(line, number, too_long=too_long)
+        elif too_long:
+            yield BadLine(number, (("", f"is longer than {MAX_LINE} characters"),))
+        elif line.strip():
+            yield _line(line, number, header)
+    if header is None:
+        raise FileRefused("The file is empty.", line=1)
+
+
+def _header(line: str, number: int, *, too_long: bool) -> list[str]:
+    wanted = ",".join(COLUMNS)
+    try:
+        names = [] if too_long else [name.strip() for name in _split(line)]
+    except csv.Error:
+        names = []
+    if sorted(names) != sorted(COLUMNS):
+        missing = ", ".join(name for name in COLUMNS if name not in names)
+        extra = ", ".join(repr(name) for name in names if name not in COLUMNS)[:200]
+        detail = "; ".join(part for part in (missing and f"missing: {missing}", extra and f"unknown: {extra}") if part)
+        raise FileRefused(
+            f"The first line must name the columns {wanted}" + (f" ({detail})." if detail else "."), line=number
+        )
+    return names
+
+
+def _line(line: str, number: int, header: Sequence[str]) -> GoodLine | BadLine:
+    try:
+        values = _split(line)
+    except csv.Error:
+        return BadLine(number, (("", "has a quote that is not closed on the line, or stands in the wrong place"),))
+    if len(values) != len(header):
+        return BadLine(number, (("", f"has {len(values)} columns; the header names {len(header)}"),))
+    try:
+        return GoodLine(number, read_facts(dict(zip(header, values, strict=True))))
+    except FactsRefused as refused:
+        return BadLine(number, tuple(refused.problems.items()))
+
+
+def _split(line: str) -> list[str]:
+    return next(csv.reader([line.rstrip("\n")], strict=True), [])

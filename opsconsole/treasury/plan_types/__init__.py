@@ -1,0 +1,1 @@
+"""The plan types of treasury, one file each."""

@@ -1,0 +1,642 @@
+"""`payout_batch`: pay what is due. One step a payment at an HTTP bank, one step a file where a bank takes files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from itertools import groupby
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db import connection
+from django.utils import timezone
+
+from opsconsole.core.canonical import canonical
+from opsconsole.core.errors import RuleBroken, Unavailable
+from opsconsole.plans.errors import NothingToDo, PlanInvalid
+from opsconsole.plans.models import Plan, Run, Step
+from opsconsole.plans.outcomes import (
+    Answered,
+    CannotTell,
+    Done,
+    NeverHappened,
+    NoAnswer,
+    NotStarted,
+    Outcome,
+    Probed,
+    Refused,
+    Skipped,
+    Unclear,
+)
+from opsconsole.plans.states import Direction
+from opsconsole.plans.types import AccountImpact, Impact, PlanType, StepDraft
+from opsconsole.treasury import reservations, submissions
+from opsconsole.treasury.bank_gateways import gateway_for
+from opsconsole.treasury.currencies import decimals_of
+from opsconsole.treasury.errors import InsufficientFunds
+from opsconsole.treasury.gateways import base
+from opsconsole.treasury.gateways.base import FileGateway, PaymentGateway, PaymentOrder, PaymentState
+from opsconsole.treasury.gateways.credit_transfer import problems_of, render_credit_transfer
+from opsconsole.treasury.gateways.sepa import transliterate
+from opsconsole.treasury.models import Bank
+from opsconsole.treasury.states import GatewayKind
+from opsconsole.treasury.submissions import Turn
+
+MOST_SHOWN = 20
+KEYS = frozenset({"currency", "cutoff_date", "total_amount", "simulate_before_execute"})
+PAYMENT, FILE = "payment", "file"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One planned instruction with everything an order needs."""
+
+    step_seq: int
+    step_id: UUID | None
+    external_id: str
+    due_date: date
+    remittance: str
+    bank_code: str
+    gateway: str
+    order: PaymentOrder
+
+
+class PayoutBatch(PlanType):
+    """Pays what is due by a date, up to a total, each payout through the bank of its route."""
+
+    name = "payout_batch"
+    label = "Payout batch"
+    summary = "Pay what is due by a date, oldest first, stopping before a total would be passed."
+    example: ClassVar[dict[str, Any]] = {
+        "currency": "EUR",
+        "cutoff_date": "2025-08-01",
+        "total_amount": 250000,
+        "simulate_before_execute": True,
+    }
+
+    # --- content ---
+
+    def parse(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """`{currency, cutoff_date, total_amount?, simulate_before_execute?}`; amounts become strings."""
+        errors: dict[str, list[str]] = {
+            key: ["is not a field of payout_batch"] for key in sorted(payload.keys() - KEYS)
+        }
+        parsed: dict[str, Any] = {}
+        for key, read in (
+            ("currency", _currency),
+            ("cutoff_date", _day),
+            ("total_amount", _total),
+            ("simulate_before_execute", _flag),
+        ):
+            try:
+                parsed[key] = read(payload)
+            except ValueError as error:
+                errors[key] = [str(error)]
+        if errors:
+            raise PlanInvalid("The payload of the payout batch is not valid.", errors={"payload": errors})
+        return parsed
+
+    def reserve(self, plan: Plan) -> None:
+        """Reserve the payouts; raises NothingToDo when none is due."""
+        payload = plan.payload
+        total = payload["total_amount"]
+        reserved = reservations.reserve_due(
+            plan,
+            currency=payload["currency"],
+            cutoff=date.fromisoformat(payload["cutoff_date"]),
+            total=None if total is None else Decimal(total),
+        )
+        if not reserved:
+            rest = self._left_out(plan)
+            raise NothingToDo(
+                f"No payout in {payload['currency']} that is due by {payload['cutoff_date']} fits this plan:"
+                f" {rest.beyond_total} would pass the total, {rest.unroutable} have no open route.",
+                due=rest.beyond_total + rest.unroutable,
+            )
+
+    def steps(self, plan: Plan) -> Iterable[StepDraft]:
+        """A payment each at an HTTP bank, a file each for an account elsewhere."""
+        today = timezone.now().date()
+        for _, grouped in groupby(planned(plan, today), key=lambda line: line.step_seq):
+            lines = list(grouped)
+            if lines[0].gateway == GatewayKind.HTTP:
+                yield _payment_step(lines[0])
+            else:
+                yield _file_step(lines)
+
+    def staged(self, plan: Plan) -> None:
+        """Bind each instruction to its step."""
+        reservations.bind_steps(plan)
+
+    def impact(self, plan: Plan) -> Impact:
+        """Counts, sums and balances; raises InsufficientFunds when an account does not hold what it is to pay."""
+        lines = reservations.account_lines(plan)
+        sums: dict[str, Decimal] = defaultdict(Decimal)
+        fees: dict[str, Decimal] = defaultdict(Decimal)
+        for line in lines:
+            if line.balance < line.sum:
+                raise InsufficientFunds(
+                    f"The account {line.iban} holds {line.balance} {line.currency}; the plan pays {line.sum} from it.",
+                    account=line.iban,
+                    balance=line.balance,
+                    needed=line.sum,
+                )
+            sums[line.currency] += line.sum
+            fees[line.currency] += line.fee
+        currency, total = plan.payload["currency"], plan.payload["total_amount"]
+        rest = self._left_out(plan)
+        return Impact(
+            count=sum(line.count for line in lines),
+            payees=reservations.payees(plan),
+            sums=dict(sums),
+            accounts=[
+                AccountImpact(
+                    line.iban, line.bank, line.currency, line.count, line.sum, line.balance, line.balance - line.sum
+                )
+                for line in lines
+            ],
+            fees=dict(fees),
+            remainder={} if total is None else {currency: Decimal(total) - sums[currency]},
+            details={
+                "not_taken": {"count": rest.beyond_total, "sum": f"{rest.beyond_sum:f}"},
+                "transliterated": _transliterated(plan),
+            },
+            warnings=_warnings(plan, rest),
+            irreversible="A payment that the bank has executed can only be asked back from the payee or paid again:"
+            " rolling back recalls what the bank has not executed and says what it could not.",
+        )
+
+    def drift(self, plan: Plan) -> list[str]:
+        """What differs now from what was staged."""
+        approved = plan.estimated_impact or {}
+        lines = reservations.account_lines(plan)
+        found: list[str] = []
+        count = sum(line.count for line in lines)
+        if count != approved.get("count"):
+            found.append(f"{count} payouts are ready to be paid, not {approved.get('count')}.")
+        expected = {line["account"]: line for line in approved.get("accounts", [])}
+        for line in lines:
+            was = expected.pop(line.iban, None)
+            if was is None or Decimal(was["sum"]) != line.sum:
+                before = "nothing" if was is None else f"{was['sum']}"
+                found.append(f"{line.sum} {line.currency} would be paid from {line.iban}, not {before}.")
+            if line.balance < line.sum:
+                found.append(f"The account {line.iban} holds {line.balance} {line.currency}, less than {line.sum}.")
+            if line.bank_status != "active" or line.account_status != "active":
+                found.append(f"The account {line.iban} or its bank {line.bank} is not active.")
+        found += [f"Nothing would be paid from {account} any more." for account in expected]
+        return found + _changed_payouts(plan)
+
+    def release(self, plan: Plan) -> None:
+        """Give back what was not sent."""
+        reservations.release(plan)
+
+    def reopen(self, plan: Plan, direction: Direction) -> None:
+        """Take failed payouts back into the plan; raises RuleBroken when one was released to be paid elsewhere."""
+        if direction == Direction.ROLLBACK:
+            return
+        gone = reservations.reopen_failed(plan)
+        if gone:
+            raise RuleBroken(f"{', '.join(gone)} can no longer be paid by this plan.", payouts=gone)
+
+    # --- doing ---
+
+    def simulate(self, plan: Plan) -> list[str]:
+        """The plan against the records, and each HTTP account against what its bank says it holds.
+
+        Raises Unavailable when a bank that should say so does not answer.
+        """
+        found = self.drift(plan)
+        for line in reservations.account_lines(plan):
+            bank = Bank.objects.get(code=line.bank)
+            match gateway_for(bank).balance(line.iban):
+                case base.Balance(available=available) if available < line.sum:
+                    found.append(f"{bank.name} says {line.iban} has {available} available, less than {line.sum}.")
+                case base.Absent():
+                    found.append(f"{bank.name} does not know the account {line.iban}.")
+                case base.NoAnswer(detail=detail):
+                    raise Unavailable(f"{bank.name} does not answer: {detail}")
+        return found
+
+    def execute(self, steps: Sequence[Step]) -> list[Outcome]:
+        """Submit each step under its key."""
+        by_step: dict[UUID, list[Planned]] = defaultdict(list)
+        for line in _lines_of([step.pk for step in steps]):
+            if line.step_id is not None:
+                by_step[line.step_id].append(line)
+        outcomes: dict[UUID, Outcome] = {}
+        for bank, group in _by_bank(steps):
+            gateway = gateway_for(bank)
+            if isinstance(gateway, PaymentGateway):
+                orders = [by_step[step.pk][0].order for step in group]
+                answers = gateway.submit_many(orders)
+                outcomes.update({step.pk: _submitted(answer) for step, answer in zip(group, answers, strict=True)})
+            elif isinstance(gateway, FileGateway):
+                for step in group:
+                    outcomes[step.pk] = _submit_file(gateway, step, [line.order for line in by_step[step.pk]])
+        return [outcomes[step.pk] for step in steps]
+
+    def compensate(self, steps: Sequence[Step]) -> list[Outcome]:
+        """Recall what each step sent, if the bank has not executed it."""
+        references = _references([step.undoes_id for step in steps if step.undoes_id])
+        outcomes: dict[UUID, Outcome] = {}
+        for bank, group in _by_bank(steps):
+            recalls = [base.Recall(step.key, references[step.undoes_id]) for step in group if step.undoes_id]
+            answers = gateway_for(bank).recall_many(recalls)
+            outcomes.update({step.pk: _recalled(answer) for step, answer in zip(group, answers, strict=True)})
+        return [outcomes[step.pk] for step in steps]
+
+    def probe(self, steps: Sequence[Step]) -> list[Probed]:
+        """Ask the bank what it has under the key of the submission."""
+        found: dict[UUID, Probed] = {}
+        for bank, group in _by_bank(steps):
+            if not bank.probing:
+                found.update({step.pk: CannotTell(f"{bank.name} is not asked: its probing is off") for step in group})
+                continue
+            gateway = gateway_for(bank)
+            keys = [_submission_key(step) for step in group]
+            for step, finding in zip(group, gateway.status_many(keys), strict=True):
+                found[step.pk] = _probed(step, finding, honours_key=gateway.honours_key)
+        return [found[step.pk] for step in steps]
+
+    # --- bookkeeping ---
+
+    def record(self, direction: Direction, answers: Sequence[tuple[Step, Answered]], starting: Sequence[Step]) -> None:
+        """Payouts, instructions and ledger follow their steps."""
+        turn = Turn()
+        if direction == Direction.EXECUTE:
+            turn.starting = [step.pk for step in starting]
+        for step, answer in answers:
+            if direction == Direction.EXECUTE:
+                _note_execution(turn, step, answer)
+            elif step.undoes_id is not None:
+                _note_recall(turn, step.undoes_id, answer)
+        submissions.write(turn)
+
+    def report(self, run: Run) -> dict[str, Any]:
+        """What was paid or taken back, and what could not be."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "select status, currency, count(*), sum(amount) from treasury_instructions where plan_id = %s"
+                " and status <> 'released' group by 1, 2 order by 1, 2",
+                [run.plan_id],
+            )
+            payments = [
+                {"status": status, "currency": currency, "count": count, "sum": f"{total:f}"}
+                for status, currency, count, total in cursor.fetchall()
+            ]
+            report: dict[str, Any] = {"payments": payments}
+            if run.direction == Direction.ROLLBACK:
+                cursor.execute(
+                    """
+                    select p.external_id, p.beneficiary_name, i.amount, i.currency, i.reason
+                    from treasury_instructions i join treasury_payouts p on p.id = i.payout_id
+                    where i.plan_id = %s and i.status in ('sent', 'settled') order by i.ordinal limit 200
+                    """,
+                    [run.plan_id],
+                )
+                report["not_undone"] = [
+                    {
+                        "payout": external_id,
+                        "beneficiary": name,
+                        "amount": f"{amount:f}",
+                        "currency": currency,
+                        "reason": reason,
+                    }
+                    for external_id, name, amount, currency, reason in cursor.fetchall()
+                ]
+        return report
+
+    def _left_out(self, plan: Plan) -> reservations.LeftOut:
+        return reservations.left_out(
+            currency=plan.payload["currency"], cutoff=date.fromisoformat(plan.payload["cutoff_date"])
+        )
+
+
+# --- reading the payload ---
+
+
+def _currency(payload: dict[str, Any]) -> str:
+    value = payload.get("currency")
+    if not isinstance(value, str) or decimals_of(value) is None:
+        raise ValueError("must be a currency of ISO 4217, such as EUR")
+    return value
+
+
+def _day(payload: dict[str, Any]) -> str:
+    value = payload.get("cutoff_date")
+    try:
+        if not isinstance(value, str) or len(value) != len("2025-08-01"):
+            raise ValueError
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise ValueError("must be a date, such as 2025-08-01") from None
+
+
+def _total(payload: dict[str, Any]) -> str | None:
+    value = payload.get("total_amount")
+    if value is None:
+        return None
+    places = decimals_of(str(payload.get("currency"))) or 0
+    try:
+        amount = Decimal(value) if isinstance(value, int | str | Decimal) and not isinstance(value, bool) else None
+    except InvalidOperation:
+        amount = None
+    if amount is None or not amount.is_finite() or amount <= 0 or amount >= Decimal(10) ** 16:
+        raise ValueError("must be a positive amount")
+    if amount != amount.quantize(Decimal(1).scaleb(-places)):
+        raise ValueError(f"has more than {places} decimals")
+    return f"{amount:.{places}f}"
+
+
+def _flag(payload: dict[str, Any]) -> bool:
+    value = payload.get("simulate_before_execute", False)
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+# --- planned instructions ---
+
+_PLANNED = """
+  select i.step_seq, i.step_id, p.external_id, p.due_date, p.remittance, b.code, b.gateway,
+    i.end_to_end_id, i.amount, i.currency, a.name, a.iban, b.bic, p.beneficiary_name, p.iban, p.bic, s.key,
+    s.payload ->> 'requested_on'
+  from treasury_instructions i
+    join treasury_payouts p on p.id = i.payout_id
+    join treasury_accounts a on a.id = i.account_id
+    join treasury_banks b on b.id = i.bank_id
+    left join ops_plan_steps s on s.id = i.step_id
+"""
+
+
+def planned(plan: Plan, today: date) -> Iterator[Planned]:
+    """The planned instructions of a plan that is being staged, in the order of its steps."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"{_PLANNED} where i.plan_id = %s and i.status = 'planned' order by i.step_seq, i.ordinal", [plan.pk]
+        )
+        for row in cursor.fetchall():
+            yield _planned(row, today)
+
+
+def _lines_of(steps: list[UUID]) -> list[Planned]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_PLANNED} where i.step_id = any(%s) order by i.step_seq, i.ordinal", [steps])
+        return [_planned(row, None) for row in cursor.fetchall()]
+
+
+def _planned(row: tuple[Any, ...], today: date | None) -> Planned:
+    (
+        step_seq, step_id, external_id, due_date, remittance, bank_code, gateway, end_to_end_id, amount, currency,
+        debtor_name, debtor_iban, debtor_bic, creditor_name, creditor_iban, creditor_bic, key, requested_on,
+    ) = row  # fmt: skip
+    order = PaymentOrder(
+        key=key or "",
+        end_to_end_id=end_to_end_id,
+        amount=amount,
+        currency=currency,
+        debtor_name=debtor_name,
+        debtor_iban=debtor_iban,
+        debtor_bic=debtor_bic,
+        creditor_name=creditor_name,
+        creditor_iban=creditor_iban,
+        creditor_bic=creditor_bic,
+        remittance=remittance,
+        requested_on=date.fromisoformat(requested_on) if requested_on else (today or due_date),
+    )
+    return Planned(step_seq, step_id, external_id, due_date, remittance, bank_code, gateway, order)
+
+
+def _payment_step(line: Planned) -> StepDraft:
+    return StepDraft(
+        kind=PAYMENT,
+        payload={
+            "payout": line.external_id,
+            "bank": line.bank_code,
+            "account": line.order.debtor_iban,
+            "beneficiary": line.order.creditor_name,
+            "iban": line.order.creditor_iban,
+            "bic": line.order.creditor_bic,
+            "amount": line.order.amount,
+            "currency": line.order.currency,
+            "due_date": line.due_date,
+            "remittance": line.remittance,
+            "requested_on": line.order.requested_on,
+        },
+        compensation={"bank": line.bank_code, "recall": line.external_id, "amount": line.order.amount},
+    )
+
+
+def _file_step(lines: list[Planned]) -> StepDraft:
+    problems = [str(problem) for problem in problems_of([line.order for line in lines])]
+    if problems:
+        raise RuleBroken(
+            f"{len(problems)} payouts cannot stand in a file: {problems[0]}", problems=problems[:MOST_SHOWN]
+        )
+    first = lines[0].order
+    control_sum = sum((line.order.amount for line in lines), Decimal(0))
+    return StepDraft(
+        kind=FILE,
+        payload={
+            "bank": lines[0].bank_code,
+            "account": first.debtor_iban,
+            "format": "pain.001.001.09",
+            "count": len(lines),
+            "control_sum": control_sum,
+            "currency": first.currency,
+            "requested_on": first.requested_on,
+            "payments_digest": payments_digest(lines),
+        },
+        compensation={"bank": lines[0].bank_code, "withdraw": len(lines), "amount": control_sum},
+    )
+
+
+def payments_digest(lines: Iterable[Planned]) -> str:
+    """SHA-256 over who gets what in a file, one canonical line each: what the approval of the file covers."""
+    running = hashlib.sha256()
+    for line in lines:
+        order = line.order
+        fields = [
+            line.external_id, order.creditor_name, order.creditor_iban, order.creditor_bic, order.amount,
+            order.currency, order.remittance,
+        ]  # fmt: skip
+        running.update(canonical(fields) + b"\n")
+    return running.hexdigest()
+
+
+def _transliterated(plan: Plan) -> list[dict[str, str]]:
+    """Names that a file will carry in other letters; the first of them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select distinct p.beneficiary_name from treasury_instructions i
+              join treasury_payouts p on p.id = i.payout_id join treasury_banks b on b.id = i.bank_id
+            where i.plan_id = %s and i.status = 'planned' and b.gateway = 'iso20022' order by 1
+            """,
+            [plan.pk],
+        )
+        names = [row[0] for row in cursor.fetchall()]
+    changed = [{"name": name, "as": transliterate(name)} for name in names if transliterate(name) != name]
+    return changed[:MOST_SHOWN]
+
+
+def _warnings(plan: Plan, rest: reservations.LeftOut) -> list[dict[str, Any]]:
+    warnings: list[dict[str, Any]] = []
+    if rest.unroutable:
+        warnings.append(
+            {
+                "code": "unroutable",
+                "message": f"{rest.unroutable} due payouts ({rest.unroutable_sum}) have no open route and stay behind.",
+            }
+        )
+    alike, first = reservations.likely_duplicates(plan, limit=MOST_SHOWN)
+    if alike:
+        warnings.append(
+            {
+                "code": "likely_duplicates",
+                "message": f"{alike} payouts look like another one: same payee and amount within"
+                f" {reservations.DUPLICATE_DAYS} days.",
+                "payouts": first,
+            }
+        )
+    return warnings
+
+
+def _changed_payouts(plan: Plan) -> list[str]:
+    """Payouts whose facts are no longer those of their step."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select p.external_id from treasury_instructions i join treasury_payouts p on p.id = i.payout_id
+              join ops_plan_steps s on s.id = i.step_id
+            where i.plan_id = %s and i.status = 'planned' and s.kind = 'payment'
+              and (s.payload ->> 'amount' <> p.amount::text or s.payload ->> 'iban' <> p.iban
+                or s.payload ->> 'beneficiary' <> p.beneficiary_name or s.payload ->> 'currency' <> p.currency
+                or i.amount <> p.amount)
+            order by 1 limit 20
+            """,
+            [plan.pk],
+        )
+        changed = [f"The payout {row[0]} has changed since it was staged." for row in cursor.fetchall()]
+    files = Step.objects.filter(plan=plan, revision=plan.revision, direction=Direction.EXECUTE, kind=FILE)
+    for step in files:
+        if payments_digest(_lines_of([step.pk])) != step.payload["payments_digest"]:
+            changed.append(f"The payments of file {step.seq} have changed since it was staged.")
+    return changed
+
+
+# --- talking to banks ---
+
+
+def _by_bank(steps: Sequence[Step]) -> list[tuple[Bank, list[Step]]]:
+    groups: dict[str, list[Step]] = defaultdict(list)
+    for step in steps:
+        groups[step.payload["bank"]].append(step)
+    banks = {bank.code: bank for bank in Bank.objects.filter(code__in=groups)}
+    return [(banks[code], group) for code, group in groups.items()]
+
+
+def _references(steps: list[UUID]) -> dict[UUID | None, str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select distinct step_id, bank_reference from treasury_instructions where step_id = any(%s)", [steps]
+        )
+        return dict(cursor.fetchall())
+
+
+def _submission_key(step: Step) -> str:
+    """The key under which the payment went out, of a step or of the step that it undoes."""
+    if step.direction == Direction.EXECUTE or step.undoes_id is None:
+        return step.key
+    return str(Step.objects.values_list("key", flat=True).get(pk=step.undoes_id))
+
+
+def _submit_file(gateway: FileGateway, step: Step, orders: list[PaymentOrder]) -> Outcome:
+    """Render the file and hand it over; the same step gives the same bytes, so a second try is the same file."""
+    match gateway.status(step.key):
+        case base.Known(reference=reference):
+            return Done({"reference": reference})
+        case base.NoAnswer(detail=detail, retry_after=pause):
+            return NotStarted(detail, pause)
+    rendered = render_credit_transfer(
+        orders,
+        message_id=f"OPS{hashlib.sha256(step.key.encode()).hexdigest()[:32].upper()}",
+        created_at=step.plan.staged_at or step.plan.created_at,  # the same at every attempt
+        initiator_name=orders[0].debtor_name,
+    )
+    if rendered.count != step.payload["count"] or rendered.control_sum != Decimal(step.payload["control_sum"]):
+        return Refused("file_differs", "the rendered file does not carry the count and control sum that were approved")
+    return _submitted(gateway.submit_file(rendered.content, step.key))
+
+
+def _submitted(outcome: base.Outcome) -> Outcome:
+    match outcome:
+        case base.Accepted(reference=reference):
+            return Done({"reference": reference})
+        case base.Rejected(code=code, reason=reason):
+            return Refused(code, reason)
+        case base.NotSent(detail=detail, retry_after=pause):
+            return NotStarted(detail, pause)
+        case base.Ambiguous(detail=detail):
+            return Unclear(detail)
+
+
+def _recalled(outcome: base.RecallOutcome) -> Outcome:
+    match outcome:
+        case base.Recalled():
+            return Done({})
+        case base.TooLate(reason=reason):
+            return Skipped("too_late", reason)
+        case base.NotSent(detail=detail, retry_after=pause):
+            return NotStarted(detail, pause)
+        case base.Ambiguous(detail=detail):
+            return Unclear(detail)
+
+
+def _probed(step: Step, finding: base.Finding, *, honours_key: bool) -> Probed:
+    match finding:
+        case base.NoAnswer(detail=detail, retry_after=pause):
+            return NoAnswer(detail, pause)
+        case base.CannotTell(detail=detail):
+            return CannotTell(detail)
+        case base.Absent():
+            return NeverHappened() if honours_key else CannotTell("the bank does not execute a key only once")
+        case base.Known():
+            return _known(step, finding)
+
+
+def _known(step: Step, known: base.Known) -> Probed:
+    wanted = step.payload.get("amount") if step.kind == PAYMENT else None
+    if known.amount is not None and wanted is not None and Decimal(wanted) != known.amount:
+        return CannotTell(f"the bank has {known.amount} under this key, not {wanted}")
+    gone = known.state in (PaymentState.RECALLED, PaymentState.REJECTED)
+    if step.direction == Direction.EXECUTE:
+        return Refused(known.state.value, known.reason or "") if gone else Done({"reference": known.reference})
+    if known.state == PaymentState.RECALLED:
+        return Done({})
+    if known.state == PaymentState.ACCEPTED:
+        return NeverHappened()
+    return Skipped("too_late", f"the bank has it as {known.state.value}")
+
+
+def _note_execution(turn: Turn, step: Step, answer: Answered) -> None:
+    match answer:
+        case Done(result=result):
+            turn.accepted[step.pk] = str(result.get("reference", ""))
+        case Refused(code=code, reason=reason):
+            turn.refused[step.pk] = f"{code}: {reason}"
+        case NotStarted() | NeverHappened():
+            turn.not_sent.append(step.pk)
+
+
+def _note_recall(turn: Turn, undone: UUID, answer: Answered) -> None:
+    match answer:
+        case Done():
+            turn.recalled.append(undone)
+        case Skipped(reason=reason):
+            turn.too_late[undone] = reason

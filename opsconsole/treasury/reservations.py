@@ -1,0 +1,232 @@
+"""What a plan has hold of: payouts reserved for it and the instructions that will pay them. Set-based, in the
+caller's operation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+
+from opsconsole.core.operations import assert_in_operation
+from opsconsole.plans.models import Plan
+from opsconsole.treasury.gateways.credit_transfer import MAX_TRANSACTIONS
+
+# Two plans that are staged at once would choose the same payouts: one currency at a time.
+_ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtextextended('treasury.reserve.' || %s, 0))"
+
+# Where a payout goes: the route of its country, else the one for any country, if bank and account are active.
+_ROUTED = """
+  left join lateral (
+    select r.account_id, r.bank_id, b.gateway from treasury_routes r
+      join treasury_banks b on b.id = r.bank_id and b.status = 'active'
+      join treasury_accounts a on a.id = r.account_id and a.status = 'active'
+    where r.currency = p.currency and (r.country = p.country or r.country is null)
+    order by r.country nulls last limit 1
+  ) route on true
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Due payouts that a plan does not take: beyond the total, or with no open way to pay them."""
+
+    beyond_total: int
+    beyond_sum: Decimal
+    unroutable: int
+    unroutable_sum: Decimal
+
+
+def reserve_due(plan: Plan, *, currency: str, cutoff: date, total: Decimal | None) -> int:
+    """Reserve payable payouts due by the cutoff, by due date then external_id, stopping before the total is passed.
+
+    Each gets an instruction with its place in the plan: a step of its own at an HTTP bank, a step for all of an
+    account (as many as a file may hold) where files are sent. Returns how many were reserved.
+    """
+    assert_in_operation()
+    with connection.cursor() as cursor:
+        cursor.execute(_ONE_AT_A_TIME, [currency])
+        cursor.execute(
+            f"""
+            with due as (
+              select p.id, p.amount, p.due_date, p.external_id, route.account_id, route.bank_id, route.gateway,
+                sum(p.amount) over (order by p.due_date, p.external_id) as running
+              from treasury_payouts p {_ROUTED}
+              where p.currency = %(currency)s and p.due_date <= %(cutoff)s and p.status = 'payable'
+                and route.account_id is not null),
+            taken as (
+              update treasury_payouts p set status = 'reserved', plan_id = %(plan)s
+              from due where p.id = due.id and p.status = 'payable'
+                and (%(total)s::numeric is null or due.running <= %(total)s::numeric)
+              returning p.id, p.amount, p.currency, due.due_date, due.external_id, due.account_id, due.bank_id,
+                due.gateway),
+            numbered as (
+              select t.*, row_number() over (order by due_date, external_id) as ordinal,
+                (row_number() over (partition by account_id order by due_date, external_id) - 1) / %(file)s as file
+              from taken t),
+            grouped as (
+              select n.*, min(ordinal) over (
+                partition by account_id, case when gateway = 'http' then ordinal else file end) as first
+              from numbered n)
+            insert into treasury_instructions
+              (payout_id, plan_id, step_seq, ordinal, bank_id, account_id, amount, currency)
+            select id, %(plan)s, dense_rank() over (order by first), ordinal, bank_id, account_id, amount, currency
+            from grouped
+            """,
+            {"plan": plan.pk, "currency": currency, "cutoff": cutoff, "total": total, "file": MAX_TRANSACTIONS},
+        )
+        return cursor.rowcount
+
+
+def left_out(*, currency: str, cutoff: date) -> LeftOut:
+    """What is still payable and due by the cutoff once a plan has reserved its part."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            select count(*) filter (where route.account_id is not null),
+              coalesce(sum(p.amount) filter (where route.account_id is not null), 0),
+              count(*) filter (where route.account_id is null),
+              coalesce(sum(p.amount) filter (where route.account_id is null), 0)
+            from treasury_payouts p {_ROUTED}
+            where p.currency = %s and p.due_date <= %s and p.status = 'payable'
+            """,
+            [currency, cutoff],
+        )
+        return LeftOut(*cursor.fetchone())
+
+
+def bind_steps(plan: Plan) -> None:
+    """Note on each planned instruction the step that was written for it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            update treasury_instructions i set step_id = s.id from ops_plan_steps s
+            where i.plan_id = %(plan)s and i.status = 'planned' and s.plan_id = %(plan)s
+              and s.revision = %(revision)s and s.direction = 'execute' and s.seq = i.step_seq
+            """,
+            {"plan": plan.pk, "revision": plan.revision},
+        )
+
+
+def release(plan: Plan) -> int:
+    """Give back every payout of the plan that was not sent and is not in doubt; returns how many."""
+    assert_in_operation()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            with freed as (
+              update treasury_instructions set status = 'released' where plan_id = %(plan)s and status = 'planned'
+              returning payout_id)
+            update treasury_payouts p set status = 'payable', plan_id = null from freed
+            where p.id = freed.payout_id and p.status = 'reserved' and p.plan_id = %(plan)s
+            """,
+            {"plan": plan.pk},
+        )
+        return cursor.rowcount
+
+
+def reopen_failed(plan: Plan) -> list[str]:
+    """Take failed payouts of the plan back into it; returns those that have gone elsewhere meanwhile.
+
+    The instruction is the same one, with the same EndToEndId and key: the bank may well have done it by now.
+    """
+    assert_in_operation()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            update treasury_payouts p set status = 'reserved' from treasury_instructions i
+            where i.plan_id = %(plan)s and i.status = 'failed' and p.id = i.payout_id and p.status = 'failed'
+              and p.plan_id = %(plan)s
+            """,
+            {"plan": plan.pk},
+        )
+        cursor.execute(
+            """
+            update treasury_instructions i set status = 'planned', reason = '' from treasury_payouts p
+            where i.plan_id = %(plan)s and i.status = 'failed' and p.id = i.payout_id and p.status = 'reserved'
+              and p.plan_id = %(plan)s
+            """,
+            {"plan": plan.pk},
+        )
+        cursor.execute(
+            "select p.external_id from treasury_instructions i join treasury_payouts p on p.id = i.payout_id"
+            " where i.plan_id = %s and i.status = 'failed' order by 1 limit 20",
+            [plan.pk],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLine:
+    """What the planned instructions of a plan do to one account."""
+
+    account_id: Any
+    iban: str
+    bank: str
+    gateway: str
+    currency: str
+    count: int
+    sum: Decimal
+    balance: Decimal
+    fee: Decimal
+    bank_status: str
+    account_status: str
+
+
+def account_lines(plan: Plan) -> list[AccountLine]:
+    """The planned instructions by the account that pays them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select a.id, a.iban, b.code, b.gateway, i.currency, count(*), sum(i.amount), a.ledger_balance,
+              count(*) * b.fee_per_payment, b.status, a.status
+            from treasury_instructions i
+              join treasury_payouts p on p.id = i.payout_id and p.status = 'reserved' and p.plan_id = i.plan_id
+              join treasury_accounts a on a.id = i.account_id join treasury_banks b on b.id = i.bank_id
+            where i.plan_id = %s and i.status = 'planned'
+            group by a.id, b.id, i.currency order by b.code, a.iban
+            """,
+            [plan.pk],
+        )
+        return [AccountLine(*row) for row in cursor.fetchall()]
+
+
+def payees(plan: Plan) -> int:
+    """How many different accounts the planned instructions pay."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select count(distinct p.iban) from treasury_instructions i join treasury_payouts p on p.id = i.payout_id"
+            " where i.plan_id = %s and i.status = 'planned'",
+            [plan.pk],
+        )
+        return int(cursor.fetchone()[0])
+
+
+DUPLICATE_DAYS = 7
+
+
+def likely_duplicates(plan: Plan, *, limit: int = 20) -> tuple[int, list[dict[str, str]]]:
+    """Payouts of the plan whose payee is to get, or got, the same amount within days; how many, and the first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select p.external_id, min(q.external_id), p.beneficiary_name, p.amount, p.currency, count(*) over ()
+            from treasury_instructions i join treasury_payouts p on p.id = i.payout_id
+              join treasury_payouts q on q.iban = p.iban and q.amount = p.amount and q.currency = p.currency
+                and q.id <> p.id and abs(q.due_date - p.due_date) <= %s
+                and q.status in ('reserved', 'sending', 'sent', 'settled')
+                and (q.plan_id is distinct from p.plan_id or q.external_id < p.external_id)
+            where i.plan_id = %s and i.status = 'planned'
+            group by p.id order by p.external_id limit %s
+            """,
+            [DUPLICATE_DAYS, plan.pk, limit],
+        )
+        rows = cursor.fetchall()
+    found = [
+        {"payout": mine, "like": other, "beneficiary": name, "amount": f"{amount:f}", "currency": currency}
+        for mine, other, name, amount, currency, _ in rows
+    ]
+    return (rows[0][5] if rows else 0), found

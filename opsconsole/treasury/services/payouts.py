@@ -1,0 +1,88 @@
+"""Payouts, one at a time: brought in, held, released, and made payable again after they failed or came back."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from opsconsole.core.actors import Actor
+from opsconsole.core.operations import operation
+from opsconsole.core.states import WrongState
+from opsconsole.journal.record import record
+from opsconsole.treasury import access
+from opsconsole.treasury.errors import ExternalIdTaken, PayoutInvalid
+from opsconsole.treasury.models import Payout
+from opsconsole.treasury.payout_facts import COLUMNS, PayoutFacts
+from opsconsole.treasury.payout_rows import insert_new
+from opsconsole.treasury.states import PayoutState
+
+MAX_REASON = 2000
+
+
+@operation
+def create_payout(*, facts: PayoutFacts, actor: Actor) -> tuple[Payout, bool]:
+    """Bring one payout in; the payout, and whether it is new.
+
+    The same external_id with the same content answers with the payout that is there; raises ExternalIdTaken for
+    other content, Denied without `treasury.import_payouts`.
+    """
+    actor.require("treasury.import_payouts")
+    created = bool(insert_new([facts]))
+    payout = Payout.objects.get(external_id=facts.external_id)
+    if created:
+        record(actor, "payout.created", payout, after=dict(zip(COLUMNS, facts.row, strict=True)))
+    elif differing := [name for name in COLUMNS if getattr(payout, name) != getattr(facts, name)]:
+        raise ExternalIdTaken(
+            f"There is a payout {facts.external_id} with another {', '.join(differing)}.",
+            external_id=facts.external_id,
+            differs=differing,
+        )
+    return payout, created
+
+
+@operation
+def hold_payout(*, payout_id: UUID, reason: str, actor: Actor) -> Payout:
+    """Keep a payable payout out of every plan until it is released; raises WrongState when a plan has hold of it."""
+    payout = access.payout_for(actor, payout_id)
+    payout.hold_reason = _said(reason)
+    return _move(payout, PayoutState.HELD, "payout.held", actor=actor, reason=payout.hold_reason)
+
+
+@operation
+def release_payout(*, payout_id: UUID, actor: Actor, reason: str = "") -> Payout:
+    """Make a held payout payable again; raises WrongState for one that is not held."""
+    payout = access.payout_for(actor, payout_id)
+    if payout.status != PayoutState.HELD:
+        raise WrongState(f"The payout is {payout.state.label}; only a held one is released.", status=payout.status)
+    payout.hold_reason = ""
+    return _move(payout, PayoutState.PAYABLE, "payout.released", actor=actor, reason=_said(reason, needed=False))
+
+
+@operation
+def retry_payout(*, payout_id: UUID, reason: str, actor: Actor) -> Payout:
+    """Make a failed or returned payout payable again, for another plan; raises WrongState for any other."""
+    payout = access.payout_for(actor, payout_id)
+    if payout.status not in (PayoutState.FAILED, PayoutState.RETURNED):
+        raise WrongState(
+            f"The payout is {payout.state.label}; only a failed or returned one is paid again.",
+            status=payout.status,
+        )
+    payout.plan = None
+    return _move(payout, PayoutState.PAYABLE, "payout.retried", actor=actor, reason=_said(reason))
+
+
+def _move(payout: Payout, state: PayoutState, verb: str, *, actor: Actor, reason: str) -> Payout:
+    was = payout.status
+    payout.move_to(state)
+    payout.save(update_fields=["status", "hold_reason", "plan"])
+    record(actor, verb, payout, before={"status": was}, after={"status": payout.status}, reason=reason)
+    return payout
+
+
+def _said(reason: str, *, needed: bool = True) -> str:
+    said = reason.strip()
+    if len(said) > MAX_REASON or (needed and not said):
+        raise PayoutInvalid(
+            f"A reason of up to {MAX_REASON} characters is needed.",
+            errors={"reason": [f"must be {int(needed)} to {MAX_REASON} characters"]},
+        )
+    return said

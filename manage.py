@@ -66,7 +66,7 @@ def _own_python() -> None:
     """Goes on under .venv when started by a Python without the dependencies, as in `./manage.py`."""
     python = ROOT / ".venv" / "bin" / "python"
     if Path(sys.prefix) != python.parent.parent and python.exists():
-        os.execv(python, [python, *sys.argv])  # noqa: S606  no shell wanted
+        os.execv(python, [str(python), *sys.argv])  # noqa: S606  no shell wanted
 
 
 if __name__ == "__main__":

@@ -69,21 +69,22 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._signalled)
-        tasks = [asyncio.create_task(self._keep_running(program)) for program in self.programs]
-        tasks += [asyncio.create_task(coroutine) for coroutine in beside]
+        keepers = {asyncio.create_task(self._keep_running(program)) for program in self.programs}
+        others = {asyncio.create_task(coroutine) for coroutine in beside}
         ended = asyncio.create_task(self.ending.wait())
+        pending: set[asyncio.Task[Any]] = {ended, *keepers, *others}
         try:
             while not ended.done():
-                done, _ = await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
-                for task in done - {ended}:
-                    tasks.remove(task)
-                    task.result()  # a coroutine beside them that failed ends us with its error
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()  # what failed, of us or beside, ends everything with its error
         finally:
             self.ending.set()
             await self._stop()
-            for task in (ended, *tasks):
+            await asyncio.wait(keepers)
+            for task in others:
                 task.cancel()
-            await asyncio.gather(ended, *tasks, return_exceptions=True)
+            await asyncio.gather(*others, return_exceptions=True)
 
     def _signalled(self) -> None:
         if self.ending.is_set():
@@ -125,6 +126,8 @@ class Supervisor:
             preexec_fn=follow_parent,
         )
         self._processes[program.name] = process
+        if self.ending.is_set():  # it began while the others were being stopped
+            await self._end(process)
         copying = asyncio.create_task(self._copy_output(program, process))
         status = await process.wait()
         # The pipe may stay open in a grandchild that dies a moment later.

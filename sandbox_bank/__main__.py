@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sandbox_bank.server import BACKLOG, Bank
 from sandbox_bank.signing import Keyring
-from sandbox_bank.store import Store, StoreInUseError
+from sandbox_bank.store import Store, StoreInUse
 
 
 def main() -> int:
@@ -34,7 +34,7 @@ def main() -> int:
     try:
         listener = socket.create_server((options.host, options.port), backlog=BACKLOG)
         store = Store(options.store, execute_after=options.execute_after, settle_after=options.settle_after)
-    except (OSError, StoreInUseError) as error:
+    except (OSError, StoreInUse) as error:
         print(f"sandbox bank: {error}", file=sys.stderr)  # noqa: T201 - a command's error
         return 1
     bank = Bank(store=store, keyring=Keyring(options.key_id, options.secret.encode()))

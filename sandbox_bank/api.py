@@ -15,7 +15,7 @@ from aiohttp import web
 
 from sandbox_bank.faults import LINE_KINDS, PAYMENT_KINDS, Fault, FaultBoard
 from sandbox_bank.orders import MAX_BODY_BYTES, Order, check_key, parse_order
-from sandbox_bank.problems import ProblemError
+from sandbox_bank.problems import BankProblem
 from sandbox_bank.signing import Keyring
 from sandbox_bank.store import Store
 
@@ -55,7 +55,7 @@ class BankApi:
         key = check_key(request.headers.get("Idempotency-Key", ""))
         try:
             order = parse_order(body)
-        except ProblemError as problem:
+        except BankProblem as problem:
             self._store.refuse(key=key, end_to_end_id="", code=problem.code, now=time.time())
             await self._store.written()
             raise
@@ -69,9 +69,9 @@ class BankApi:
         fault = self._payment_fault(order, key, now)
         try:
             if fault is not None and fault.kind == "reject_account":
-                raise ProblemError(422, "account_closed", f"The account {order.creditor_account} is closed.")
+                raise BankProblem(422, "account_closed", f"The account {order.creditor_account} is closed.")
             accepted = self._store.accept(order, key=key, now=now)
-        except ProblemError as problem:
+        except BankProblem as problem:
             self._store.refuse(key=key, end_to_end_id=order.end_to_end_id, code=problem.code, now=now)
             await self._store.written()
             raise
@@ -95,7 +95,7 @@ class BankApi:
         async def look_up() -> web.Response:
             payment = self._store.find(key=key)
             if payment is None:
-                raise ProblemError(404, "unknown_payment", "No payment was accepted under this key.")
+                raise BankProblem(404, "unknown_payment", "No payment was accepted under this key.")
             return answer(payment)
 
         return await self._under_faults(request, "probe", self._facts(key=key), look_up)
@@ -105,7 +105,7 @@ class BankApi:
         await self._signed_body(request)
         payment = self._store.find(payment_id=request.match_info["id"])
         if payment is None:
-            raise ProblemError(404, "unknown_payment", "This bank knows no such payment.")
+            raise BankProblem(404, "unknown_payment", "This bank knows no such payment.")
         return answer(payment)
 
     async def recall(self, request: web.Request) -> web.Response:
@@ -129,7 +129,7 @@ class BankApi:
         async def look_up() -> web.Response:
             balance = self._store.balance(iban)
             if balance is None:
-                raise ProblemError(404, "unknown_account", "This bank keeps no such account.")
+                raise BankProblem(404, "unknown_account", "This bank keeps no such account.")
             return answer(balance)
 
         return await self._under_faults(request, "balance", {"debtor_account": iban}, look_up)
@@ -140,10 +140,10 @@ class BankApi:
         query = request.query
         unknown = query.keys() - {*FILTERS, "after", "limit"}
         if unknown:
-            raise ProblemError(400, "bad_query", f"Unknown: {', '.join(sorted(unknown))}.")
+            raise BankProblem(400, "bad_query", f"Unknown: {', '.join(sorted(unknown))}.")
         numbers = {"after": query.get("after", "0"), "limit": query.get("limit", "100")}
         if not all(text.isascii() and text.isdigit() and len(text) < 16 for text in numbers.values()):  # noqa: PLR2004 - fits an integer column
-            raise ProblemError(400, "bad_query", "after and limit are whole numbers.")
+            raise BankProblem(400, "bad_query", "after and limit are whole numbers.")
         filters = {name: query[name] for name in FILTERS if name in query}
         limit = max(1, min(int(numbers["limit"]), MAX_PAGE))
         return answer(self._store.page(filters=filters, after=int(numbers["after"]), limit=limit))
@@ -153,7 +153,7 @@ class BankApi:
     async def _signed_body(self, request: web.Request) -> bytes:
         body = await request.read() if request.can_read_body else b""
         if len(body) > MAX_BODY_BYTES:
-            raise ProblemError(413, "too_large", f"The body is longer than {MAX_BODY_BYTES} bytes.")
+            raise BankProblem(413, "too_large", f"The body is longer than {MAX_BODY_BYTES} bytes.")
         self._keyring.check(request, body, now=time.time())
         return body
 
@@ -184,9 +184,9 @@ class BankApi:
                 return web.Response(status=500)
             case "unavailable":
                 left = max(1, round((fault.opened_at or now) + fault.seconds - now))
-                raise ProblemError(503, "unavailable", "Try again later.", headers={"Retry-After": str(left)})
+                raise BankProblem(503, "unavailable", "Try again later.", headers={"Retry-After": str(left)})
             case "refuse_probes":
-                raise ProblemError(501, "probes_refused", "This bank does not answer probes.")
+                raise BankProblem(501, "probes_refused", "This bank does not answer probes.")
         if fault.accept:
             await _swallow(process)
         if fault.kind == "error_5xx":
@@ -201,7 +201,7 @@ async def _swallow(process: Process) -> None:
     """Process the request; its answer, or its refusal, is lost on the way."""
     try:
         await process()
-    except ProblemError:
+    except BankProblem:
         return
 
 

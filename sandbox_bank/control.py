@@ -12,7 +12,7 @@ from aiohttp import web
 from sandbox_bank.api import answer
 from sandbox_bank.faults import FaultBoard, parse_fault
 from sandbox_bank.orders import is_iban, thousandths
-from sandbox_bank.problems import ProblemError
+from sandbox_bank.problems import BankProblem
 from sandbox_bank.store import Store
 
 
@@ -60,7 +60,7 @@ class Control:
         body = await _json(request)
         accounts = body.get("accounts") if isinstance(body, dict) else None
         if not isinstance(accounts, list):
-            raise ProblemError(400, "bad_accounts", "The body must be an object with a list of accounts.")
+            raise BankProblem(400, "bad_accounts", "The body must be an object with a list of accounts.")
         for iban, currency, milli in [_account(account) for account in accounts]:
             self._store.open_account(iban, currency, milli)
         await self._store.written()
@@ -70,10 +70,10 @@ class Control:
         """POST /sandbox/settings {execute_after, settle_after}: seconds, kept in the store."""
         body = await _json(request)
         if not isinstance(body, dict) or body.keys() - self._store.settings.keys():
-            raise ProblemError(400, "bad_settings", "The settings are execute_after and settle_after.")
+            raise BankProblem(400, "bad_settings", "The settings are execute_after and settle_after.")
         for seconds in body.values():
             if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
-                raise ProblemError(400, "bad_settings", "A setting is a number of seconds, not negative.")
+                raise BankProblem(400, "bad_settings", "A setting is a number of seconds, not negative.")
         self._store.set_times({name: float(seconds) for name, seconds in body.items()})
         await self._store.written()
         return answer(self._store.settings)
@@ -109,7 +109,7 @@ class Control:
 def _local(request: web.Request) -> None:
     """Raises a 403 problem for a caller on another machine."""
     if request.remote is None or not ipaddress.ip_address(request.remote).is_loopback:
-        raise ProblemError(403, "not_local", "The control plane answers to this machine only.")
+        raise BankProblem(403, "not_local", "The control plane answers to this machine only.")
 
 
 async def _json(request: web.Request) -> Any:
@@ -117,11 +117,11 @@ async def _json(request: web.Request) -> Any:
     try:
         return json.loads(await request.read())
     except (ValueError, RecursionError) as error:
-        raise ProblemError(400, "not_json", "The body is not JSON.") from error
+        raise BankProblem(400, "not_json", "The body is not JSON.") from error
 
 
 def _account(account: Any) -> tuple[str, str, int]:
-    wrong = ProblemError(400, "bad_accounts", "An account is {iban, currency, opening_balance}, all strings.")
+    wrong = BankProblem(400, "bad_accounts", "An account is {iban, currency, opening_balance}, all strings.")
     if not isinstance(account, dict) or account.keys() != {"iban", "currency", "opening_balance"}:
         raise wrong
     if not all(isinstance(text, str) for text in account.values()) or not is_iban(account["iban"]):

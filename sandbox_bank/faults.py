@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sandbox_bank.problems import ProblemError
+from sandbox_bank.problems import BankProblem
 from sandbox_bank.store import Store
 
 # Faults of the line answer, delay or cut a request; faults of the payment decide what becomes of a new order.
@@ -66,13 +66,13 @@ class Fault:
 def parse_fault(body: Any) -> Fault:
     """The fault that this body arms; raises a 400 problem that names what is wrong with it."""
     if not isinstance(body, dict):
-        raise ProblemError(400, "bad_fault", "A fault is an object.")
+        raise BankProblem(400, "bad_fault", "A fault is an object.")
     unknown = body.keys() - {"kind", "on", "times", "after", "match", "seconds", "status", "accept"}
     if unknown:
-        raise ProblemError(400, "bad_fault", f"A fault has no {', '.join(sorted(unknown))}.")
+        raise BankProblem(400, "bad_fault", f"A fault has no {', '.join(sorted(unknown))}.")
     kind = body.get("kind")
     if kind not in LINE_KINDS | PAYMENT_KINDS:
-        raise ProblemError(400, "bad_fault", f"kind must be one of {', '.join(sorted(LINE_KINDS | PAYMENT_KINDS))}.")
+        raise BankProblem(400, "bad_fault", f"kind must be one of {', '.join(sorted(LINE_KINDS | PAYMENT_KINDS))}.")
     spec: dict[str, Any] = {
         "on": {"refuse_probes": "probe", "unavailable": "any"}.get(kind, "submit"),
         "times": None if kind in LASTING else 1,
@@ -87,17 +87,17 @@ def parse_fault(body: Any) -> Fault:
 def _check(fault: Fault) -> None:
     counts = [fault.after, *([] if fault.times is None else [fault.times])]
     if any(isinstance(count, bool) or not isinstance(count, int) or count < 0 for count in counts):
-        raise ProblemError(400, "bad_fault", "times and after are whole numbers.")
+        raise BankProblem(400, "bad_fault", "times and after are whole numbers.")
     if fault.on not in OPERATIONS or (fault.kind in PAYMENT_KINDS and fault.on != "submit"):
-        raise ProblemError(400, "bad_fault", f"on must be one of {', '.join(sorted(OPERATIONS))}.")
+        raise BankProblem(400, "bad_fault", f"on must be one of {', '.join(sorted(OPERATIONS))}.")
     if not isinstance(fault.match, dict) or not all(isinstance(text, str) for text in fault.match.values()):
-        raise ProblemError(400, "bad_fault", "match maps names of facts to strings.")
+        raise BankProblem(400, "bad_fault", "match maps names of facts to strings.")
     if isinstance(fault.seconds, bool) or not isinstance(fault.seconds, int | float) or fault.seconds < 0:
-        raise ProblemError(400, "bad_fault", "seconds is a number, not negative.")
+        raise BankProblem(400, "bad_fault", "seconds is a number, not negative.")
     if not isinstance(fault.status, int) or not 500 <= fault.status <= 599:  # noqa: PLR2004 - the 5xx range
-        raise ProblemError(400, "bad_fault", "status is between 500 and 599.")
+        raise BankProblem(400, "bad_fault", "status is between 500 and 599.")
     if not isinstance(fault.accept, bool):
-        raise ProblemError(400, "bad_fault", "accept is true or false.")
+        raise BankProblem(400, "bad_fault", "accept is true or false.")
 
 
 class FaultBoard:

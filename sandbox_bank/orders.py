@@ -9,7 +9,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
-from sandbox_bank.problems import ProblemError
+from sandbox_bank.problems import BankProblem
 
 MAX_BODY_BYTES = 16_384
 _AMOUNT = re.compile(r"(0|[1-9][0-9]{0,11})(?:\.([0-9]{1,3}))?", re.ASCII)
@@ -74,7 +74,7 @@ def is_iban(text: str) -> bool:
 def check_key(key: str) -> str:
     """The idempotency key; raises a 400 problem when it is missing, too long or not printable ASCII."""
     if _KEY.fullmatch(key) is None:
-        raise ProblemError(400, "bad_idempotency_key", "Idempotency-Key must be 1 to 128 printable ASCII characters.")
+        raise BankProblem(400, "bad_idempotency_key", "Idempotency-Key must be 1 to 128 printable ASCII characters.")
     return key
 
 
@@ -83,19 +83,19 @@ def parse_order(body: bytes) -> Order:
     order = _read(body)
     for name, limit in _LENGTHS.items():
         if len(getattr(order, name)) > limit:
-            raise ProblemError(422, "too_long", f"{name} is longer than {limit} characters.")
+            raise BankProblem(422, "too_long", f"{name} is longer than {limit} characters.")
     for name in ("end_to_end_id", "debtor_name", "creditor_name"):
         if not getattr(order, name).strip():
-            raise ProblemError(422, "missing", f"{name} is empty.")
+            raise BankProblem(422, "missing", f"{name} is empty.")
     if _AMOUNT.fullmatch(order.amount) is None or order.milli <= 0:
-        raise ProblemError(422, "bad_amount", "amount must be a positive decimal with at most three decimals.")
+        raise BankProblem(422, "bad_amount", "amount must be a positive decimal with at most three decimals.")
     if _CURRENCY.fullmatch(order.currency) is None:
-        raise ProblemError(422, "bad_currency", "currency must be three capital letters.")
+        raise BankProblem(422, "bad_currency", "currency must be three capital letters.")
     for name in ("debtor_account", "creditor_account"):
         if not is_iban(getattr(order, name)):
-            raise ProblemError(422, "bad_iban", f"{name} is not a valid IBAN.")
+            raise BankProblem(422, "bad_iban", f"{name} is not a valid IBAN.")
     if order.creditor_agent and _BIC.fullmatch(order.creditor_agent) is None:
-        raise ProblemError(422, "bad_bic", "creditor_agent is not a BIC.")
+        raise BankProblem(422, "bad_bic", "creditor_agent is not a BIC.")
     _check_date(order.requested_on)
     return order
 
@@ -104,17 +104,17 @@ def _read(body: bytes) -> Order:
     try:
         value: Any = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise ProblemError(400, "not_json", "The body is not JSON.") from error
+        raise BankProblem(400, "not_json", "The body is not JSON.") from error
     if not isinstance(value, dict) or value.keys() != _FIELD_SET:
-        raise ProblemError(400, "bad_fields", f"The body must be an object with exactly: {', '.join(FIELDS)}.")
+        raise BankProblem(400, "bad_fields", f"The body must be an object with exactly: {', '.join(FIELDS)}.")
     for name, text in value.items():
         if not isinstance(text, str) or _UNSTORABLE.search(text):
-            raise ProblemError(400, "bad_fields", f"{name} must be a string without control characters.")
+            raise BankProblem(400, "bad_fields", f"{name} must be a string without control characters.")
     return Order(**value)
 
 
 def _check_date(text: str) -> None:
-    problem = ProblemError(422, "bad_date", "requested_on must be a date, YYYY-MM-DD.")
+    problem = BankProblem(422, "bad_date", "requested_on must be a date, YYYY-MM-DD.")
     if _DATE.fullmatch(text) is None:
         raise problem
     try:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 
-class ProblemError(Exception):
+class BankProblem(Exception):
     """The request is refused; nothing was done with it, unless `processed` is None: then nobody can tell."""
 
     def __init__(

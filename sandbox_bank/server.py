@@ -15,7 +15,7 @@ from aiohttp import web
 from sandbox_bank.api import BankApi, answer
 from sandbox_bank.control import Control
 from sandbox_bank.faults import FaultBoard
-from sandbox_bank.problems import ProblemError
+from sandbox_bank.problems import BankProblem
 from sandbox_bank.signing import Keyring
 from sandbox_bank.store import Store
 
@@ -76,11 +76,11 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
     """Turn every refusal into a problem document, the framework's own included."""
     try:
         return await handler(request)
-    except ProblemError as problem:
+    except BankProblem as problem:
         return problem.response()
     except web.HTTPException as error:
         code = error.reason.lower().replace(" ", "_")
-        return ProblemError(error.status, code, error.reason).response()
+        return BankProblem(error.status, code, error.reason).response()
 
 
 async def _healthz(_request: web.Request) -> web.Response:

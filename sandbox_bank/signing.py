@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from sandbox_bank.problems import ProblemError
+from sandbox_bank.problems import BankProblem
 
 TOLERANCE_SECONDS = 300
 
@@ -30,12 +30,12 @@ class Keyring:
         """Raises a 401 problem unless the request was signed with the key, within five minutes of now."""
         headers = request.headers
         if not hmac.compare_digest(headers.get("X-Key-Id", "").encode(), self.key_id.encode()):
-            raise ProblemError(401, "unknown_key", "X-Key-Id names no key of this bank.")
+            raise BankProblem(401, "unknown_key", "X-Key-Id names no key of this bank.")
         timestamp = headers.get("X-Timestamp", "")
         if not (timestamp.isascii() and timestamp.isdigit()):
-            raise ProblemError(401, "bad_timestamp", "X-Timestamp must be whole seconds since 1970.")
+            raise BankProblem(401, "bad_timestamp", "X-Timestamp must be whole seconds since 1970.")
         if abs(int(timestamp) - now) > TOLERANCE_SECONDS:
-            raise ProblemError(401, "stale_timestamp", "X-Timestamp is more than five minutes away from now.")
+            raise BankProblem(401, "stale_timestamp", "X-Timestamp is more than five minutes away from now.")
         expected = signature(
             secret=self.secret,
             method=request.method,
@@ -45,4 +45,4 @@ class Keyring:
             body=body,
         )
         if not hmac.compare_digest(headers.get("X-Signature", "").encode(), expected.encode()):
-            raise ProblemError(401, "bad_signature", "X-Signature does not match this request.")
+            raise BankProblem(401, "bad_signature", "X-Signature does not match this request.")

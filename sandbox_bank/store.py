@@ -17,7 +17,7 @@ from typing import Any
 
 from sandbox_bank.database import Database
 from sandbox_bank.orders import FIELDS, Order, shown
-from sandbox_bank.problems import ProblemError
+from sandbox_bank.problems import BankProblem
 
 # How many payments move on in one tick, so that a large batch does not hold up answers.
 ADVANCE_AT_MOST = 2_000
@@ -45,7 +45,7 @@ class Acceptance:
     replayed: bool
 
 
-class StoreInUseError(Exception):
+class StoreInUse(Exception):
     """Another bank process works on this store."""
 
 
@@ -58,7 +58,7 @@ class Store:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StoreInUseError(f"{folder} is in use by another sandbox bank.") from error
+            raise StoreInUse(f"{folder} is in use by another sandbox bank.") from error
         self._data = Database(folder / "bank.sqlite3")
         self._db = self._data.db
         self._defaults = {"execute_after": execute_after, "settle_after": settle_after}
@@ -84,12 +84,12 @@ class Store:
             return self._replay(found, order, key)
         account = self._db.execute(_FIND_ACCOUNT, (order.debtor_account,)).fetchone()
         if account is None:
-            raise ProblemError(422, "unknown_account", f"This bank keeps no account {order.debtor_account}.")
+            raise BankProblem(422, "unknown_account", f"This bank keeps no account {order.debtor_account}.")
         if account[0] != order.currency:
-            raise ProblemError(422, "wrong_currency", f"{order.debtor_account} is kept in {account[0]}.")
+            raise BankProblem(422, "wrong_currency", f"{order.debtor_account} is kept in {account[0]}.")
         milli = order.milli
         if account[1] < milli:
-            raise ProblemError(422, "insufficient_funds", f"{order.debtor_account} has {shown(account[1])} left.")
+            raise BankProblem(422, "insufficient_funds", f"{order.debtor_account} has {shown(account[1])} left.")
         payment_id = f"pay_{secrets.token_hex(10)}"
         due_at = now + self.settings["execute_after"]
         with self._data.change() as db:
@@ -100,7 +100,7 @@ class Store:
     def _replay(self, found: tuple[Any, ...], order: Order, key: str) -> Acceptance:
         if found[1:] != astuple(order):
             # Not vouched as unprocessed: a payment under this key exists, and it is another one.
-            raise ProblemError(422, "key_reused", "This key was used for another order.", processed=None)
+            raise BankProblem(422, "key_reused", "This key was used for another order.", processed=None)
         with self._data.change() as db:
             db.execute("update payments set replays = replays + 1 where key = ?", (key,))
         return Acceptance(found[0], replayed=True)
@@ -132,11 +132,11 @@ class Store:
         """Take an accepted payment back; a second recall answers like the first; raises 404, 409."""
         payment = self.find(payment_id=payment_id)
         if payment is None:
-            raise ProblemError(404, "unknown_payment", f"This bank knows no payment {payment_id}.")
+            raise BankProblem(404, "unknown_payment", f"This bank knows no payment {payment_id}.")
         if payment["status"] == "recalled":
             return payment
         if payment["status"] != "accepted":
-            raise ProblemError(409, payment["status"], f"The payment is {payment['status']}.")
+            raise BankProblem(409, payment["status"], f"The payment is {payment['status']}.")
         with self._data.change() as db:
             db.execute("update payments set status = 'recalled', due_at = null where id = ?", (payment_id,))
             db.execute(

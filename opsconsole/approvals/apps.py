@@ -12,8 +12,8 @@ def _after_migrate(sender: AppConfig, using: str, **_: Any) -> None:
     from opsconsole.approvals import defaults, grants  # noqa: PLC0415 - models are not loaded yet when this module is
     from opsconsole.approvals.models import Policy  # noqa: PLC0415
 
-    # After the last app, behind core, whose grants are the same for every table and wider than these.
-    if sender.label == list(apps.app_configs)[-1]:
+    last = [config.label for config in apps.get_app_configs() if config.models_module][-1]
+    if sender.label == last:  # behind core, whose grants come then, the same for every table and wider than these
         grants.grant(using)
         defaults.install(Policy, using)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.db import connections
+from django.db import connections, transaction
 from psycopg import sql
 
 APPLICATION = {
@@ -17,7 +17,7 @@ APPLICATION = {
 
 def grant(alias: str = "default") -> None:
     """Give the application and the operator exactly their rights; safe to repeat after each migrate."""
-    with connections[alias].cursor() as cursor:
+    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
         cursor.execute(
             "select rolname from pg_roles where rolname = any(%s) and rolname <> current_user",
             [[settings.DB_APP_ROLE, settings.DB_OPERATOR_ROLE]],

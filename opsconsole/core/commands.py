@@ -38,15 +38,11 @@ class ConsoleCommand(BaseCommand):
         try:
             return super().execute(*args, **options)
         except DomainError as error:
-            self.refuse(error)
+            self.stderr.write(self.style.ERROR(f"{error.code}: {error.message}"))
+            sys.exit(1)
         except KeyboardInterrupt:
             self.stderr.write("Interrupted. What was committed stays; run the same command again to go on.")
             sys.exit(130)
-
-    def refuse(self, error: DomainError) -> None:
-        """Print the refusal and exit 1."""
-        self.stderr.write(self.style.ERROR(f"{error.code}: {error.message}"))
-        sys.exit(1)
 
     def actor(self, options: dict[str, Any]) -> Actor:
         """The user named by `--as` with their token; the demo user; else the shell itself."""

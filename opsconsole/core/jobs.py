@@ -58,19 +58,25 @@ def tidy() -> None:
 def drop_old(*, actor: Actor) -> None:  # noqa: ARG001 - the author is kept by the operation
     """Delete rows of the floor that are past their life: bookkeeping, never business."""
     with connection.cursor() as cursor:
-        cursor.execute("delete from core_idempotency_keys where created_at < now() - %s", [KEYS_LIVE])
-        cursor.execute("delete from core_worker_heartbeats where beat_at < now() - %s", [HEARTBEATS_LIVE])
         cursor.execute(
-            """
-            delete from core_outbox_deliveries d using core_outbox_events e
-            where e.id = d.event_id and e.created_at < now() - %s and d.status = 'delivered'
-            """,
-            [EVENTS_LIVE],
+            "delete from core_idempotency_keys where created_at < now() - make_interval(secs => %s)",
+            [KEYS_LIVE.total_seconds()],
+        )
+        cursor.execute(
+            "delete from core_worker_heartbeats where beat_at < now() - make_interval(secs => %s)",
+            [HEARTBEATS_LIVE.total_seconds()],
         )
         cursor.execute(
             """
-            delete from core_outbox_events e where e.created_at < now() - %s
+            delete from core_outbox_deliveries d using core_outbox_events e
+            where e.id = d.event_id and e.created_at < now() - make_interval(secs => %s) and d.status = 'delivered'
+            """,
+            [EVENTS_LIVE.total_seconds()],
+        )
+        cursor.execute(
+            """
+            delete from core_outbox_events e where e.created_at < now() - make_interval(secs => %s)
               and not exists (select from core_outbox_deliveries d where d.event_id = e.id)
             """,
-            [EVENTS_LIVE],
+            [EVENTS_LIVE.total_seconds()],
         )

@@ -34,7 +34,7 @@ class User(AbstractUser):
 
     id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
     sub = models.TextField("external identity", null=True, blank=True, unique=True)  # the `sub` claim of Molam ID
-    is_superuser = False  # type: ignore[assignment] # removes the inherited column: nobody stands above the rules
+    is_superuser = False
 
     objects = UserManager()  # type: ignore[assignment,misc] # without create_superuser
     REQUIRED_FIELDS: ClassVar[list[str]] = []

@@ -65,9 +65,9 @@ def claim_delivery(*, delivery_id: UUID, actor: Actor) -> OutboxDelivery | None:
     """Take a delivery for the length of a lease; None when it is done, or another worker has it."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "update core_outbox_deliveries set attempts = attempts + 1, next_attempt_at = now() + %s"
+            "update core_outbox_deliveries set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => %s)"
             " where id = %s and status = 'due' and next_attempt_at <= now()",
-            [LEASE, delivery_id],
+            [LEASE.total_seconds(), delivery_id],
         )
         if not cursor.rowcount:
             return None
@@ -82,11 +82,11 @@ def finish_delivery(*, delivery_id: UUID, error: str, actor: Actor) -> None:  # 
             """
             update core_outbox_deliveries set
               status = case when %(error)s = '' then 'delivered' when attempts >= %(most)s then 'dead' else 'due' end,
-              next_attempt_at = now() + least(%(longest)s, interval '2 seconds' * power(2, attempts)),
+              next_attempt_at = now() + least(make_interval(secs => %(longest)s), interval '2 seconds' * power(2, attempts)),
               error = %(error)s
             where id = %(id)s and status = 'due'
             """,
-            {"error": error[:2000], "most": MAX_ATTEMPTS, "longest": LONGEST_PAUSE, "id": delivery_id},
+            {"error": error[:2000], "most": MAX_ATTEMPTS, "longest": LONGEST_PAUSE.total_seconds(), "id": delivery_id},
         )
 
 

@@ -1,8 +1,8 @@
 """What can go wrong with the journal.
 
-    Conflict 409 ── NotSealed       the entry has no place in the signed tree yet
-    Unavailable 503 ── NoCheckpoint nothing has been sealed at all
-                    └─ JournalDamaged  rows that must be there are not
+Conflict 409 ── NotSealed       the entry has no place in the signed tree yet
+Unavailable 503 ── NoCheckpoint nothing has been sealed at all
+                └─ JournalDamaged  rows that must be there are not
 """
 
 from __future__ import annotations

@@ -24,9 +24,7 @@ def perfect_hash(level: int, index: int) -> bytes:
     wanted: Sequence[int] = [index * width, index * width + width - 1]
     with connection.cursor() as cursor:
         if base == 0:
-            cursor.execute(
-                'select hash from journal_leaves where "index" between %s and %s order by "index"', wanted
-            )
+            cursor.execute('select hash from journal_leaves where "index" between %s and %s order by "index"', wanted)
         else:
             cursor.execute(
                 'select hash from journal_nodes where level = %s and "index" between %s and %s order by "index"',
@@ -47,9 +45,9 @@ def prove_entry(entry: Entry) -> dict[str, Any]:
     moments before the sealer has come by.
     """
     index = leaf_index(entry.seq)
-    head = newest_checkpoint()
-    if index is None or index >= head.size:
+    if index is None:
         raise NotSealed("The entry is not sealed yet; ask again in a moment.", id=str(entry.pk))
+    head = newest_checkpoint()
     path = merkle.inclusion_path(index, head.size, perfect_hash)
     return {
         "entry": entry.body,

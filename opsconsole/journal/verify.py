@@ -98,9 +98,7 @@ class _Verification:
         self._check_strays()
         return self.outcome
 
-    def _found(
-        self, what: str, *, seq: int | None = None, entry: str | None = None, index: int | None = None
-    ) -> None:
+    def _found(self, what: str, *, seq: int | None = None, entry: str | None = None, index: int | None = None) -> None:
         self.outcome.findings.append(Finding(what, seq=seq, entry=entry, index=index))
 
     def _keep_node(self, level: int, index: int, subtree: bytes) -> None:

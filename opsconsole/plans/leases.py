@@ -50,7 +50,7 @@ def take(run_id: UUID, owner: str) -> Lease | None:
         cursor.execute(
             """
             update ops_plan_runs r set status = 'running', lease_owner = %s, lease_epoch = r.lease_epoch + 1,
-              lease_until = now() + %s, started_at = coalesce(r.started_at, now()), wake_at = null, waiting_for = ''
+              lease_until = now() + make_interval(secs => %s), started_at = coalesce(r.started_at, now()), wake_at = null, waiting_for = ''
             from ops_plans p
             where r.id = %s and p.id = r.plan_id and r.status in ('queued', 'running')
               and (r.lease_until is null or r.lease_until < now())
@@ -58,7 +58,7 @@ def take(run_id: UUID, owner: str) -> Lease | None:
               coalesce((p.payload ->> 'simulate_before_execute')::bool, false) and r.direction = 'execute'
               and r.retry_of_id is null and coalesce(r.result ->> 'simulation', '') = ''
             """,
-            [owner, LEASE, run_id],
+            [owner, LEASE.total_seconds(), run_id],
         )
         row = cursor.fetchone()
     if row is None:
@@ -72,11 +72,11 @@ def renew(lease: Lease) -> Wishes:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            update ops_plan_runs set lease_until = now() + %s
+            update ops_plan_runs set lease_until = now() + make_interval(secs => %s)
             where id = %s and lease_epoch = %s and status = 'running'
             returning pause_asked_at is not null, cancel_asked_at is not null, deadline_at < now(), stalls, deadline_at
             """,
-            [LEASE, lease.run_id, lease.epoch],
+            [LEASE.total_seconds(), lease.run_id, lease.epoch],
         )
         row = cursor.fetchone()
     if row is None:
@@ -89,8 +89,8 @@ def give_back(lease: Lease, *, waiting_for: str, wake_in: timedelta | None, stal
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            update ops_plan_runs set lease_until = null, wake_at = now() + %s, waiting_for = %s, stalls = %s
+            update ops_plan_runs set lease_until = null, wake_at = now() + make_interval(secs => %s), waiting_for = %s, stalls = %s
             where id = %s and lease_epoch = %s and status = 'running'
             """,
-            [wake_in, waiting_for, stalls, lease.run_id, lease.epoch],
+            [None if wake_in is None else wake_in.total_seconds(), waiting_for, stalls, lease.run_id, lease.epoch],
         )

@@ -11,10 +11,9 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from opsconsole.treasury.errors import FileRefused
 from opsconsole.treasury.payout_facts import COLUMNS, FactsRefused, PayoutFacts, read_facts
@@ -43,23 +42,36 @@ class BadLine:
         return f"line {self.number}: {said}"
 
 
-@contextmanager
-def open_payouts(path: Path) -> Iterator[tuple[BinaryIO, IO[bytes]]]:
-    """The file as it lies on disk, to know how far one is, and its content; raises FileRefused if it cannot be had."""
-    try:
-        raw = path.open("rb")
-    except OSError as error:
-        raise FileRefused(f"{path}: {error.strerror}", file=str(path)) from error
-    with raw:
-        start = raw.peek(len(GZIP))[: len(GZIP)]
-        if start != GZIP:
-            yield raw, raw
-            return
-        with gzip.GzipFile(fileobj=raw) as unpacked:
-            yield raw, unpacked  # type: ignore[misc] # a GzipFile reads bytes like any other
+class PayoutFile:
+    """The lines of a file on disk, which is opened when the first of them is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self._raw: io.BufferedReader | None = None
+
+    @property
+    def position(self) -> int:
+        """How many of its `size` bytes have been read."""
+        return self._raw.tell() if self._raw is not None and not self._raw.closed else self.size
+
+    def __iter__(self) -> Iterator[GoodLine | BadLine]:
+        """Each line after the header, as `read_payouts` has it; raises FileRefused if the file cannot be had."""
+        try:
+            raw = self._raw = self.path.open("rb")
+            start = raw.peek(len(GZIP))[: len(GZIP)]
+            self.size = self.path.stat().st_size
+        except OSError as error:
+            raise FileRefused(f"{self.path}: {error.strerror}.", file=str(self.path)) from error
+        with raw:
+            if start != GZIP:
+                yield from read_payouts(raw)
+                return
+            with gzip.GzipFile(fileobj=raw) as unpacked:
+                yield from read_payouts(unpacked)
 
 
-def read_payouts(content: IO[bytes]) -> Iterator[GoodLine | BadLine]:
+def read_payouts(content: BinaryIO | gzip.GzipFile) -> Iterator[GoodLine | BadLine]:
     """Each line after the header, good or bad; empty lines are nothing.
 
     Raises FileRefused for a file without the header, or one that breaks off: with the line at which that showed.

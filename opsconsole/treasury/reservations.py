@@ -78,7 +78,7 @@ def reserve_due(plan: Plan, *, currency: str, cutoff: date, total: Decimal | Non
             """,
             {"plan": plan.pk, "currency": currency, "cutoff": cutoff, "total": total, "file": MAX_TRANSACTIONS},
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def left_out(*, currency: str, cutoff: date) -> LeftOut:
@@ -125,7 +125,7 @@ def release(plan: Plan) -> int:
             """,
             {"plan": plan.pk},
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def reopen_failed(plan: Plan) -> list[str]:
@@ -202,7 +202,8 @@ def payees(plan: Plan) -> int:
             " where i.plan_id = %s and i.status = 'planned'",
             [plan.pk],
         )
-        return int(cursor.fetchone()[0])
+        row = cursor.fetchone()
+        return int(row[0])
 
 
 DUPLICATE_DAYS = 7

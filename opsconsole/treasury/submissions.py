@@ -89,13 +89,13 @@ def _accepted(references: dict[UUID, str]) -> None:
             """
             with sent as (
               update treasury_instructions i set status = 'sent', bank_reference = a.reference, sent_at = now(),
-                next_poll_at = case when b.gateway = 'http' and b.probing then now() + %s end
+                next_poll_at = case when b.gateway = 'http' and b.probing then now() + make_interval(secs => %s) end
               from unnest(%s::uuid[], %s::text[]) as a (step, reference), treasury_banks b
               where i.step_id = a.step and i.status = 'sending' and b.id = i.bank_id returning i.payout_id)
             update treasury_payouts p set status = 'sent' from sent
             where p.id = sent.payout_id and p.status = 'sending'
             """,
-            [FIRST_POLL, list(references), list(references.values())],
+            [FIRST_POLL.total_seconds(), list(references), list(references.values())],
         )
 
 

@@ -214,5 +214,7 @@ def request_(requester: Actor, subject: str) -> Request:
 def verbs(request: Request) -> list[str]:
     """The journal's entries about the request's subject, in order."""
     return list(
-        Entry.objects.filter(subject_kind=KIND, subject_id=request.subject_id).order_by("seq").values_list("verb", flat=True)
+        Entry.objects.filter(subject_kind=KIND, subject_id=request.subject_id)
+        .order_by("seq")
+        .values_list("verb", flat=True)
     )

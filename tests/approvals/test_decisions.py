@@ -81,16 +81,12 @@ class TestApprove:
             approve(request, editor)
 
     @pytest.mark.parametrize("role", ["auditor", "dev", "trader", "admin"])
-    def test_not_without_the_permission(
-        self, request_: Request, person: People, unchanged: Same, role: str
-    ) -> None:
+    def test_not_without_the_permission(self, request_: Request, person: People, unchanged: Same, role: str) -> None:
         actor = person(role)
         with unchanged(), pytest.raises((Denied, NotFound)):
             approve(request_, actor)
 
-    def test_not_without_a_role_that_is_asked_for(
-        self, request_: Request, person: People, unchanged: Same
-    ) -> None:
+    def test_not_without_a_role_that_is_asked_for(self, request_: Request, person: People, unchanged: Same) -> None:
         actor = person("ops")
         with unchanged(), pytest.raises(errors.NotAnApprover, match="finance_ops, pay_admin"):
             approve(request_, actor)
@@ -142,18 +138,14 @@ class TestApprove:
         with unchanged(), pytest.raises(errors.RequestExpired):
             reject(request_, actor)
 
-    def test_roles_are_looked_up_and_not_remembered(
-        self, request_: Request, person: People, unchanged: Same
-    ) -> None:
+    def test_roles_are_looked_up_and_not_remembered(self, request_: Request, person: People, unchanged: Same) -> None:
         actor = person("both", "finance_ops", "ops")
         assert "finance_ops" in actor.roles
         take_role(user=actor.user, role="finance_ops", actor=SYSTEM_TEST)
         with unchanged(), pytest.raises(errors.NotAnApprover):
             approve(request_, actor)
 
-    def test_an_approved_request_whose_quorum_fell_apart_takes_another(
-        self, request_: Request, person: People
-    ) -> None:
+    def test_an_approved_request_whose_quorum_fell_apart_takes_another(self, request_: Request, person: People) -> None:
         leaver = person("pay_admin")
         approve(request_, person("finance_ops"))
         approve(request_, leaver)
@@ -204,9 +196,7 @@ class TestReject:
         with unchanged(), pytest.raises(errors.ReasonMissing):
             reject(request_, actor, reason=reason)
 
-    def test_not_by_somebody_who_is_not_asked(
-        self, request_: Request, person: People, unchanged: Same
-    ) -> None:
+    def test_not_by_somebody_who_is_not_asked(self, request_: Request, person: People, unchanged: Same) -> None:
         actor = person("ops")
         with unchanged(), pytest.raises(errors.NotAnApprover):
             reject(request_, actor)
@@ -325,9 +315,7 @@ class TestSignatures:
         no = pen.sign(selectors.text_to_sign(large, actor, DecisionKind.REJECT))
         assert reject(large, actor, signature=no).status == "rejected"
 
-    def test_forged_ones(
-        self, request_: Request, requester: Actor, person: People, unchanged: Same
-    ) -> None:
+    def test_forged_ones(self, request_: Request, requester: Actor, person: People, unchanged: Same) -> None:
         actor, other = person("finance_ops"), person("pay_admin")
         pen, others, loose = pen_of(actor), pen_of(other), pen_of(actor)
         services.revoke_signer_key(key_id=loose.registered.pk, actor=actor)
@@ -352,9 +340,7 @@ class TestSignatures:
             assert Decision.objects.count() == 0, what
         approve(request_, actor, signature=good)
 
-    def test_one_that_was_taken_back_is_spent(
-        self, request_: Request, person: People, unchanged: Same
-    ) -> None:
+    def test_one_that_was_taken_back_is_spent(self, request_: Request, person: People, unchanged: Same) -> None:
         actor = person("finance_ops")
         pen = pen_of(actor)
         first = pen.sign(selectors.text_to_sign(request_, actor))

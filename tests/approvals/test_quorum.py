@@ -48,9 +48,7 @@ def test_fills_as_many_places_as_any_seating(
 
 
 @given(slots=slots_, approvers=approvers_, barred=barred_)
-def test_a_seating_is_honest(
-    slots: list[Slot], approvers: dict[str, frozenset[str]], barred: frozenset[str]
-) -> None:
+def test_a_seating_is_honest(slots: list[Slot], approvers: dict[str, frozenset[str]], barred: frozenset[str]) -> None:
     quorum = count(slots, approvers, barred)
     people = [seat.person for seat in quorum.filled]
     assert len(people) == len(set(people)), "a person fills one place"

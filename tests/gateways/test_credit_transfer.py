@@ -37,7 +37,7 @@ NS = {"p": "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"}
 def render(orders: list[PaymentOrder], **changes: Any) -> CreditTransferFile:
     """A file of these orders."""
     facts = {"message_id": "MOLAM-2026-11-20-1", "created_at": NOW, "initiator_name": "Molam SA"}
-    return render_credit_transfer(orders=orders, **(facts | changes))
+    return render_credit_transfer(orders, **(facts | changes))
 
 
 def text(element: Element, path: str) -> str | None:

@@ -120,6 +120,8 @@ def test_what_nobody_knows(gateway: Iso20022Gateway, storage: Storage) -> None:
     gateway.submit_file(CONTENT, "step-1")
     storage.delete(f"banks/BNP/outgoing/{DIGEST}.xml")
     assert [type(one) for one in gateway.status_many(["step-1", "step-2", "../x"])] == [CannotTell, Absent, Absent]
+    assert isinstance(gateway.submit_file(CONTENT, "step-1"), Ambiguous), "the bank may have it: not laid out again"
+    assert names(storage, "outgoing") == []
     assert isinstance(gateway.balance("DE89370400440532013000"), CannotTell)
     gateway.close()
 
@@ -130,8 +132,7 @@ def test_names_stay_in_their_folder(gateway: Iso20022Gateway, name: str) -> None
         gateway.submit_file(CONTENT, name)
     with pytest.raises(Invalid):
         Iso20022Gateway(InMemoryStorage(), f"../{name}")
-    with pytest.raises(Invalid):
-        gateway.recall("undo-1", name)
+    assert isinstance(gateway.recall("undo-1", name), Ambiguous)
 
 
 def test_an_interrupted_preparation_is_made_good(tmp_path: Path) -> None:
@@ -147,7 +148,6 @@ def test_an_interrupted_preparation_is_made_good(tmp_path: Path) -> None:
     assert (tmp_path / f"banks/BNP/outgoing/{DIGEST}.xml").read_bytes() == CONTENT
 
 
-@pytest.mark.skipif(os.geteuid() != 0 and not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_storage_that_fails_sends_nothing(tmp_path: Path) -> None:
     gateway = Iso20022Gateway(FileSystemStorage(tmp_path), "BNP")
     (tmp_path / "banks/BNP").mkdir(parents=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection
 
@@ -15,6 +16,7 @@ from opsconsole.core.actors import SYSTEM, Actor
 from opsconsole.core.operations import operation
 from opsconsole.journal import keys, selectors, services
 from opsconsole.journal.gateways import OutsideCheckpoints
+from opsconsole.journal.grants import TABLES
 from opsconsole.journal.record import Subject, record
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "verify_journal.py"
@@ -70,8 +72,21 @@ def seal_all(batch: int = services.BATCH) -> int:
 
 
 @pytest.fixture
-def journal(transactional_db: None) -> Callable[..., list[str]]:
-    """Write entries and seal them, a checkpoint for each batch: `journal(10, batch=4)`; the ids are returned."""
+def empty_journal(superuser: psycopg.Connection[Any]) -> None:
+    """No entry at all, not even those of the migrations."""
+    with superuser.transaction():
+        superuser.execute("set local session_replication_role = replica")
+        for table in TABLES:
+            superuser.execute(f"delete from {table}")
+        superuser.execute("insert into journal_tree (id, size, edge) values (1, 0, '{}')")
+
+
+@pytest.fixture
+def journal(empty_journal: None) -> Callable[..., list[str]]:
+    """Write entries and seal them, a checkpoint for each batch: `journal(10, batch=4)`; the ids are returned.
+
+    What was written before is sealed first, on its own.
+    """
 
     def make(count: int, *, batch: int = services.BATCH) -> list[str]:
         seal_all()
@@ -86,9 +101,7 @@ def journal(transactional_db: None) -> Callable[..., list[str]]:
 def offline(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the stand-alone verifier, isolated from this project: `offline("proof", text)`."""
 
-    def run(
-        what: str, content: str | bytes, *more: str, key: str | None = None
-    ) -> subprocess.CompletedProcess[str]:
+    def run(what: str, content: str | bytes, *more: str, key: str | None = None) -> subprocess.CompletedProcess[str]:
         path = tmp_path / "handed-out"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         arguments = [what, str(path), "--key", key or str(keys.trusted()[0]), *more]

@@ -16,9 +16,7 @@ from opsconsole.journal.notes import BadNote, Signer, TreeHead, VerifierKey, ope
 NEUMANN = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 NEUMANN_SECRET = "AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz"
 TEXT = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
-NOTE = (
-    f"{TEXT}\n— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
-)
+NOTE = f"{TEXT}\n— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
 GO_CHECKSUMS = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"
 
 SIGNER = Signer("example.com/log", Ed25519PrivateKey.from_private_bytes(b"k" * 32))
@@ -55,7 +53,9 @@ def test_a_mangled_key_is_no_key(text: str) -> None:
 
 def test_a_checkpoint_survives_its_note() -> None:
     note = SIGNER.sign(HEAD.text)
-    assert note.startswith("example.com/log\n12\ncnJycnJycnJycnJycnJycnJycnJycnJycnJycnJycnI=\nat 2026-01-31T12:00:00.000005Z\n\n— ")
+    assert note.startswith(
+        "example.com/log\n12\ncnJycnJycnJycnJycnJycnJycnJycnJycnJycnJycnI=\nat 2026-01-31T12:00:00.000005Z\n\n— "
+    )
     assert TreeHead.parse(open_note(note, [OTHER.verifier, SIGNER.verifier])) == HEAD
 
 

@@ -65,9 +65,7 @@ ALTERATIONS: dict[str, Callable[[dict[str, Any]], object]] = {
 
 @pytest.mark.parametrize("alteration", ALTERATIONS)
 def test_an_altered_proof_is_refused(alteration: str, journal: Any, offline: Offline) -> None:
-    seal_all()
-    write_entries(count=12 - Leaf.objects.count(), actor=WRITER)
-    seal_all()
+    journal(12)
     entry = Entry.objects.get(seq=Leaf.objects.get(index=5).seq)
     proof = proofs.prove_entry(entry)
     assert offline("proof", json.dumps(proof)).returncode == 0
@@ -123,12 +121,12 @@ def test_an_entry_that_is_not_sealed_yet_has_no_proof(journal: Any) -> None:
     assert prove(fresh)["index"] == Leaf.objects.count() - 1
 
 
-def test_before_the_first_checkpoint_there_is_nothing_to_prove(superuser: Any) -> None:
+def test_before_the_first_checkpoint_there_is_nothing_to_prove(empty_journal: None) -> None:
     (fresh,) = write_entries(count=1, actor=WRITER)
-    superuser.execute("set session_replication_role = replica")
-    superuser.execute("delete from journal_checkpoints")
-    with pytest.raises(NoCheckpoint):
+    with pytest.raises(NotSealed):
         prove(fresh)
+    with pytest.raises(NoCheckpoint):
+        proofs.prove_growth(1)
 
 
 def test_a_hole_in_the_tree_is_said_to_be_one(journal: Any, superuser: Any) -> None:

@@ -24,9 +24,7 @@ SUBJECT = Subject("thing", "t-1")
 
 
 @operation
-def change(
-    *, actor: Actor, before: Any = None, after: Any = None, reason: str = "", then: Any = None
-) -> UUID:
+def change(*, actor: Actor, before: Any = None, after: Any = None, reason: str = "", then: Any = None) -> UUID:
     """Record one entry, and do something after it."""
     entry_id = record(actor, "thing.changed", SUBJECT, before, after, reason)
     if then is not None:

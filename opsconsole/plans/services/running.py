@@ -308,14 +308,17 @@ def _pause(lease: Lease) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "update ops_plan_runs set status = 'paused', paused_at = now(), lease_until = null, wake_at = null,"
-            " waiting_for = '', deadline_at = now() + %s where id = %s",
-            [PERSON_HAS, lease.run_id],
+            " waiting_for = '', deadline_at = now() + make_interval(secs => %s) where id = %s",
+            [PERSON_HAS.total_seconds(), lease.run_id],
         )
 
 
 def _wait_for_person(lease: Lease) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("update ops_plan_runs set deadline_at = now() + %s where id = %s", [PERSON_HAS, lease.run_id])
+        cursor.execute(
+            "update ops_plan_runs set deadline_at = now() + make_interval(secs => %s) where id = %s",
+            [PERSON_HAS.total_seconds(), lease.run_id],
+        )
     leases.give_back(lease, waiting_for=Waiting.PERSON, wake_in=None, stalls=0)
     plan = Plan.objects.get(pk=lease.plan_id)
     announce("plan.step_unknown", plan, run=str(lease.run_id))

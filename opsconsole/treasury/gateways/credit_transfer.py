@@ -81,7 +81,7 @@ def problems_of(orders: Iterable[PaymentOrder]) -> Iterator[Problem]:
 
 
 def render_credit_transfer(
-    *, orders: Sequence[PaymentOrder], message_id: str, created_at: datetime, initiator_name: str
+    orders: Sequence[PaymentOrder], *, message_id: str, created_at: datetime, initiator_name: str
 ) -> CreditTransferFile:
     """The file with these orders; raises NotRenderable, with every reason, where it would be cut, wrong or refused."""
     _check(orders, message_id, initiator_name)

@@ -53,6 +53,7 @@ from opsconsole.treasury.gateways.base import (
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+TAKEN_OUT = "the file was taken out of the storage by other hands"
 # What a storage raises when it cannot be had.
 FAILURES = (OSError, BotoCoreError, ClientError)
 
@@ -100,7 +101,7 @@ class Iso20022Gateway:
     def recall(self, key: str, reference: str) -> RecallOutcome:  # noqa: ARG002 - a file is withdrawn once by itself
         """Withdraw the file of this digest, unless the bank has collected it."""
         if _DIGEST.fullmatch(reference) is None:
-            raise Invalid("A file's reference is its SHA-256 digest.", reference=reference)
+            return Ambiguous(f"{reference!r} is not the digest of a file")
         try:
             return self._withdraw(reference)
         except FAILURES as error:
@@ -131,6 +132,8 @@ class Iso20022Gateway:
                     # The key's first file may be on its way: nobody may take this for a refusal of its payments.
                     return Ambiguous(f"{name} was used for another file, {known}")
                 tray = self._tray_of(digest)
+                if known is not None and tray is None:
+                    return Ambiguous(TAKEN_OUT)
                 if tray is Tray.WITHDRAWN:
                     return Rejected("withdrawn", "this file was recalled; its payments go out only in a new one")
                 if tray in {None, Tray.PREPARED}:
@@ -182,7 +185,7 @@ class Iso20022Gateway:
                     return Known(digest, PaymentState.RECALLED, "withdrawn before the bank collected it")
                 case Tray.PREPARED:
                     return Absent()  # stored, and never laid out
-            return CannotTell("the file was taken out of the storage by other hands")
+            return CannotTell(TAKEN_OUT)
 
     def _withdraw(self, digest: str) -> RecallOutcome:
         with self._locked():

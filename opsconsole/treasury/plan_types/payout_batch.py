@@ -564,7 +564,7 @@ def _submit_file(gateway: FileGateway, step: Step, orders: list[PaymentOrder]) -
         case base.NoAnswer(detail=detail, retry_after=pause):
             return NotStarted(detail, pause)
     rendered = render_credit_transfer(
-        orders,
+        orders=orders,
         message_id=f"OPS{hashlib.sha256(step.key.encode()).hexdigest()[:32].upper()}",
         created_at=step.plan.staged_at or step.plan.created_at,  # the same at every attempt
         initiator_name=orders[0].debtor_name,

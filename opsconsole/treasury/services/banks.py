@@ -16,7 +16,7 @@ from opsconsole.core.fields import Secret
 from opsconsole.core.operations import operation
 from opsconsole.journal.record import record
 from opsconsole.treasury import ledger
-from opsconsole.treasury.models import Account, Bank, Route
+from opsconsole.treasury.models import Account, Bank, Route, Transfer
 from opsconsole.treasury.selectors import ledger_account
 from opsconsole.treasury.states import AccountKind, TransferKind
 
@@ -89,13 +89,16 @@ def open_route(*, currency: str, country: str | None, account_id: UUID, actor: A
 
 
 @operation
-def fund_account(*, account_id: UUID, amount: Decimal, reference: str, actor: Actor) -> None:
-    """Book money that came into a settlement account from outside; raises AlreadyBooked for a used reference."""
+def fund_account(*, account_id: UUID, amount: Decimal, reference: str, actor: Actor) -> bool:
+    """Book money that came into a settlement account from outside; False if this reference is in the ledger."""
     actor.require(PERMISSION)
+    if Transfer.objects.filter(reference=reference).exists():
+        return False
     account = Account.objects.get(pk=account_id)
     funding = ledger_account(account.bank_id, account.currency, AccountKind.FUNDING)
     record(actor, "account.funded", account, after={"amount": amount, "reference": reference})
     ledger.book([ledger.Movement(TransferKind.FUNDED, reference, funding.pk, account.pk, amount, account.currency)])
+    return True
 
 
 def _open(bank_id: UUID, name: str, currency: str, kind: AccountKind, *, iban: str | None, actor: Actor) -> Account:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import islice
 from typing import Any, Final
 from uuid import uuid4
 
@@ -16,7 +15,7 @@ from opsconsole.core.actors import Actor
 from opsconsole.core.faults import crashpoint
 from opsconsole.core.operations import operation
 from opsconsole.journal.record import Subject, record
-from opsconsole.treasury.errors import ImportRefused
+from opsconsole.treasury.errors import FileRefused, ImportRefused
 from opsconsole.treasury.payout_facts import COLUMNS, PayoutFacts
 from opsconsole.treasury.payout_files import BadLine, GoodLine
 from opsconsole.treasury.payout_rows import insert_new
@@ -176,6 +175,17 @@ def _journal(counted: Totals, *, file_name: str, import_id: str, actor: Actor) -
 
 
 def _chunks(lines: Iterable[GoodLine | BadLine]) -> Iterator[list[GoodLine | BadLine]]:
-    rest = iter(lines)
-    while chunk := list(islice(rest, CHUNK)):
+    """Full chunks and a rest. A file that breaks off gives what it had, and then its FileRefused."""
+    chunk: list[GoodLine | BadLine] = []
+    try:
+        for line in lines:
+            chunk.append(line)
+            if len(chunk) == CHUNK:
+                yield chunk
+                chunk = []
+    except FileRefused:
+        if chunk:
+            yield chunk
+        raise
+    if chunk:
         yield chunk

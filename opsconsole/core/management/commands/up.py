@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -26,15 +27,15 @@ from opsconsole.supervisor import Program, Supervisor
 
 WORKERS = 2
 READY_WITHIN = 60.0  # seconds
-COLOURS = {"web": "cyan", "worker-1": "green", "worker-2": "green", "scheduler": "magenta", "bank": "yellow"}
 WEB_PORT, BANK_PORT, PORTS_TO_TRY = 8000, 8090, 100
+COLOURS = {"web": "cyan", "worker-1": "green", "worker-2": "green", "scheduler": "magenta", "bank": "yellow"}
 
 
 class Command(BaseCommand):
     """Prepares the database, then runs web, workers, scheduler and sandbox bank until Ctrl-C."""
 
     help = "Run the whole console on this machine: web, workers, scheduler and sandbox bank."
-    requires_system_checks: list[str] = []  # `make check` runs them; `migrate` runs those of the database
+    requires_system_checks: list[str] = []  # `make check` runs them all, and `migrate` those of the database
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--workers", type=int, default=WORKERS, help="worker processes (%(default)s)")
@@ -42,28 +43,38 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         """Run until told to stop; CommandError if it cannot start."""
         self.screen = Screen()
+        self.address_file = settings.VAR / "up.json"
         with supervisor.alone(settings.VAR) as alone:
             if not alone:
-                raise CommandError(
-                    f"The console of {settings.VAR} already runs; {settings.VAR / 'up.json'} says where."
-                )
+                raise CommandError(f"The console already runs: {self._running_address()}")
+            host = os.environ.get("HOST", "127.0.0.1")
+            port = self._web_port(host)
+            bank = None if "SANDBOX_BANK_URL" in os.environ else free_port("127.0.0.1", BANK_PORT)
+            self._prepare()
+            servers = embedded.start_missing()
             try:
-                host = os.environ.get("HOST", "127.0.0.1")
-                port = self._web_port(host)
-                bank = None if "SANDBOX_BANK_URL" in os.environ else free_port("127.0.0.1", BANK_PORT)
-                self._prepare()
-                asyncio.run(self._serve(host, port, bank, options["workers"]))
+                asyncio.run(self._serve(servers, host=host, port=port, bank=bank, workers=options["workers"]))
+            except embedded.EmbeddedError as problem:
+                raise CommandError(str(problem)) from problem
             finally:
                 embedded.unkeep(settings.VAR)
-                self.screen.say("up", "stopped")
+                if servers:
+                    servers.release()
+        self.screen.say("up", "stopped")
+
+    def _running_address(self) -> str:
+        try:
+            return str(json.loads(self.address_file.read_text())["address"])
+        except (OSError, ValueError):
+            return "it is starting or stopping"
 
     def _web_port(self, host: str) -> int:
         """PORT, which must be free if it is given; else the first free one from 8000."""
         if asked := os.environ.get("PORT"):
             if not asked.isdigit():
                 raise CommandError(f"PORT is {asked!r}; it must be a number.")
-            if not is_free(host, int(asked)):
-                raise CommandError(f"Port {asked} is taken on {host}. Set PORT to another, or leave it unset.")
+            if problem := cannot_listen(host, int(asked)):
+                raise CommandError(f"Cannot listen on {host}, PORT {asked}: {problem.strerror}.")
             return int(asked)
         port = free_port(host, WEB_PORT)
         if port != WEB_PORT:
@@ -80,69 +91,72 @@ class Command(BaseCommand):
             call_command("seed_demo")
             self.screen.say("up", f"demo data in place ({time.monotonic() - begin:.1f} s)")
         connections.close_all()
+        settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # of `collectstatic`; the web server looks for it
 
-    async def _serve(self, host: str, port: int, bank: int | None, workers: int) -> None:
+    async def _serve(
+        self, servers: embedded.Servers | None, *, host: str, port: int, bank: int | None, workers: int
+    ) -> None:
         address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104  to tell, not to bind
         processes = Supervisor(
             programs(host=host, port=port, bank=bank, workers=workers),
             logs=settings.VAR / "log",
             say=self.screen.say,
         )
-        (settings.VAR / "up.json").write_text(json.dumps({"pid": os.getpid(), "address": address}))
+        self.address_file.write_text(json.dumps({"address": address, "pid": os.getpid()}))
         try:
-            await processes.run(self._watch_servers(), self._greet(address))
+            await processes.run(self._watch(servers), self._greet(address), self._announce_end(processes.ending))
         finally:
-            (settings.VAR / "up.json").unlink(missing_ok=True)
+            self.address_file.unlink(missing_ok=True)
 
-    async def _watch_servers(self) -> None:
+    async def _watch(self, servers: embedded.Servers | None) -> None:
         """Starts the embedded servers again when they die."""
-        servers = await asyncio.to_thread(embedded.start_missing)
-        if servers is None:
-            return
-        try:
-            while True:
-                await asyncio.sleep(1)
-                for name in await asyncio.to_thread(servers.revive):
-                    self.screen.say("up", f"{name} had died and runs again")
-        finally:
-            servers.release()
+        while servers:
+            await asyncio.sleep(1)
+            for name in await asyncio.to_thread(servers.revive):
+                self.screen.say("up", f"{name} had died and runs again")
 
     async def _greet(self, address: str) -> None:
         """Waits until the console is ready, then says where it is and who may enter."""
         deadline = time.monotonic() + READY_WITHIN
-        while (answer := await asyncio.to_thread(ready, f"{address}/readyz")) != "":
+        while problem := await asyncio.to_thread(why_not_ready, address):
             if time.monotonic() > deadline:
-                self.screen.say("up", f"not ready after {READY_WITHIN:g} s: {answer}")
+                self.screen.say("up", f"not ready after {READY_WITHIN:g} s: {problem}")
                 deadline += READY_WITHIN
             await asyncio.sleep(0.1)
         self.screen.greet(address)
 
+    async def _announce_end(self, ending: asyncio.Event) -> None:
+        await ending.wait()
+        self.screen.say("up", "stopping")
+
 
 def programs(*, host: str, port: int, bank: int | None, workers: int) -> list[Program]:
     """The processes of the console, told of each other by the environment."""
-    manage = [sys.executable, settings.BASE_DIR / "manage.py"]
+    python, manage = sys.executable, settings.BASE_DIR / "manage.py"
     common = {"OPS_VAR": str(settings.VAR)}
+    if host not in ("127.0.0.1", "0.0.0.0") and "ALLOWED_HOSTS" not in os.environ:  # noqa: S104  no bind either
+        common["ALLOWED_HOSTS"] = ",".join([*settings.ALLOWED_HOSTS, host])
+
+    measured = settings.VAR / "metrics"  # latencies of several web processes; those of the last run are over
+    shutil.rmtree(measured, ignore_errors=True)
+    measured.mkdir(parents=True)
+    web = [python, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port), "--no-ws"]
+    threads = min(8, 2 * (os.cpu_count() or 1) + 1)  # as many as the pool has connections
+    web += ["--log-level", "warning", "--blocking-threads", str(threads), "opsconsole.wsgi:application"]
+
     found = []
     if bank is not None:
         common["SANDBOX_BANK_URL"] = f"http://127.0.0.1:{bank}"
-        store = settings.VAR / "sandbox-bank"
-        command = [sys.executable, "-m", "sandbox_bank", "--port", str(bank), "--store", store]
-        found.append(Program("bank", command, common, stage=0))
-    measured = settings.VAR / "metrics"  # of several web processes; those of the last run are over
-    shutil.rmtree(measured, ignore_errors=True)
-    measured.mkdir(parents=True)
-    web = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port)]
-    options = ["--blocking-threads", str(threads), "--no-ws", "--log-level", "warning", "opsconsole.wsgi:application"]
-    pooled = {"OPS_DB_POOL": "1", "PROMETHEUS_MULTIPROC_DIR": str(measured)}
-    found.append(Program("web", [*web, *options], common | pooled, stage=1))
+        books = settings.VAR / "sandbox-bank"
+        found.append(Program("bank", [python, "-m", "sandbox_bank", "--port", str(bank), "--store", books], common))
+    found.append(Program("web", web, common | {"OPS_DB_POOL": "1", "PROMETHEUS_MULTIPROC_DIR": str(measured)}, 1))
     names = [f"worker-{number}" for number in range(1, workers + 1)]
-    found += [Program(name, [*manage, "worker"], common, stage=1) for name in names]
-    found.append(Program("scheduler", [*manage, "scheduler"], common, stage=1))
-    return found
+    found += [Program(name, [python, manage, "worker"], common, 1) for name in names]
+    return [*found, Program("scheduler", [python, manage, "scheduler"], common, 1)]
 
 
 class Screen:
-    """What the person at the terminal sees; a terminal that goes away does not stop the console in mid-shutdown."""
+    """What the person at the terminal sees. A terminal that goes away does not disturb the shutdown."""
 
     def __init__(self) -> None:
         self.console = Console(highlight=False)
@@ -160,20 +174,19 @@ class Screen:
             for user in json.loads(credentials.read_text()):
                 table.add_row(*(Text(user[column]) for column in ("username", "role", "password", "token")))
             # As wide as it must be: a token that is cut or wrapped cannot be copied.
-            self._print(
-                table, width=self.console.measure(table, options=self.console.options.update(width=500)).maximum
-            )
-        self._print(Text('psql "$(./manage.py dburl)" for the database; Ctrl-C stops everything.\n'))
+            wanted = self.console.measure(table, options=self.console.options.update(max_width=500)).maximum
+            self._print(table, width=wanted)
+        self._print(Text('psql "$(./manage.py dburl)" opens the database; Ctrl-C stops everything.\n'))
 
-    def _print(self, what: Any, width: int | None = None) -> None:
+    def _print(self, what: Table | Text, width: int | None = None) -> None:
         with contextlib.suppress(OSError):
-            self.console.print(what, soft_wrap=width is None, width=width, crop=False)
+            self.console.print(what, width=width, soft_wrap=width is None, crop=False)
 
 
-def ready(url: str) -> str:
-    """Empty if the address answers 200, else why not."""
+def why_not_ready(address: str) -> str:
+    """Empty if the console is ready, else what it says is missing."""
     try:
-        with urllib.request.urlopen(url, timeout=5):  # noqa: S310  our own address
+        with urllib.request.urlopen(f"{address}/readyz", timeout=5):  # noqa: S310  our own address
             return ""
     except urllib.error.HTTPError as refusal:
         return refusal.read().decode(errors="replace")
@@ -181,20 +194,23 @@ def ready(url: str) -> str:
         return str(failure)
 
 
-def is_free(host: str, port: int) -> bool:
-    """Whether a server could listen there now."""
+def cannot_listen(host: str, port: int) -> OSError | None:
+    """What a server would meet if it tried to listen there now."""
     with contextlib.closing(socket.socket()) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as problem:
+            return problem
+    return None
 
 
 def free_port(host: str, first: int) -> int:
     """The first free port from there on; CommandError if there is none near."""
     for port in range(first, first + PORTS_TO_TRY):
-        if is_free(host, port):
+        problem = cannot_listen(host, port)
+        if problem is None:
             return port
+        if problem.errno != errno.EADDRINUSE:
+            raise CommandError(f"Cannot listen on {host}, port {port}: {problem.strerror}.")
     raise CommandError(f"No free port from {first} to {first + PORTS_TO_TRY - 1} on {host}.")

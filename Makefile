@@ -5,7 +5,8 @@ MANAGE := $(IN_VENV) manage.py
 SOURCES := opsconsole sandbox_bank manage.py tools
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-deps check bench runtime development
+CHECKS := check-format check-lint check-types check-layers check-migrations check-system check-deploy check-templates
+.PHONY: help up test test-deps check bench runtime development $(CHECKS)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,13 +21,31 @@ test-deps: ## install from Debian what only some tests need (root)
 	@tools/test-deps
 
 check: development ## format, lint, types, layers, migrations, Django's checks, templates
+	@$(MAKE) --keep-going --no-print-directory $(CHECKS)
+
+check-format:
 	$(IN_VENV) -m ruff format --check .
+
+check-lint:
 	$(IN_VENV) -m ruff check .
+
+check-types:
 	$(IN_VENV) -m mypy $(SOURCES)
+
+check-layers:
 	$(IN_VENV) -c "import sys; from importlinter.cli import lint_imports_command as lint; sys.exit(lint())"
+
+check-migrations:
 	$(MANAGE) makemigrations --check --dry-run
-	$(MANAGE) check
-	env $(PRODUCTION) $(MANAGE) check --deploy --fail-level WARNING
+
+check-system:
+	$(MANAGE) check --fail-level WARNING
+
+check-deploy:
+	@echo "manage.py check --deploy, as in production"
+	@env $(PRODUCTION) $(MANAGE) check --deploy --fail-level WARNING
+
+check-templates:
 	$(IN_VENV) -m djlint . --lint --quiet
 
 bench: development ## benchmarks as ratios; fails below those that the documentation states

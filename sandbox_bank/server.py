@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ from sandbox_bank.faults import FaultBoard
 from sandbox_bank.problems import BankProblem
 from sandbox_bank.signing import Keyring
 from sandbox_bank.store import Store
+
+log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2
 BACKLOG = 512
@@ -52,7 +56,10 @@ class Bank:
 
     async def _tick(self) -> None:
         while True:
-            self.store.advance(now=time.time())
+            try:
+                self.store.advance(now=time.time())
+            except sqlite3.Error:
+                log.exception("payments could not move on; trying again")
             await asyncio.sleep(TICK_SECONDS)
 
     async def serve(self, listener: socket.socket) -> None:

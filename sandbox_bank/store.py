@@ -31,6 +31,8 @@ _INSERT = f"""
     insert into payments ({_ORDER_COLUMNS}, milli, id, key, status, accepted_at, due_at, return_after)
     values ({", ".join("?" * len(FIELDS))}, ?, ?, ?, 'accepted', ?, ?, ?)
 """  # noqa: S608 - columns of our own
+# In the words of the partial index, or SQLite does not see that it may use it.
+_DUE = "status in ('accepted', 'executed') and due_at <= :now"
 _RESERVE = "update accounts set reserved_milli = reserved_milli + ? where iban = ?"
 
 
@@ -176,48 +178,47 @@ class Store:
 
     def advance(self, *, now: float) -> None:
         """Execute, settle and return what is due."""
-        due = "due_at <= :now"
-        found = self._db.execute(
-            f"select 1 from payments where status in ('accepted', 'executed') and {due} limit 1",  # noqa: S608 - constant
-            {"now": now},
-        ).fetchone()
+        found = self._db.execute(f"select 1 from payments where {_DUE} limit 1", {"now": now}).fetchone()  # noqa: S608 - constant
         if found:
-            self.settle(now=now, due=due)
-            self.execute(now=now, due=due)
+            self.settle(now=now, only_due=True)
+            self.execute(now=now, only_due=True)
 
-    def execute(self, *, now: float, due: str = "true") -> int:
+    def execute(self, *, now: float, only_due: bool = False) -> int:
         """Execute accepted payments, all or those due; returns how many."""
         moved = self._move(
-            f"status = 'accepted' and {due}",
+            "status = 'accepted'",
             "status = 'executed', due_at = :now + coalesce(return_after, :settle_after)",
             {"now": now, "settle_after": self.settings["settle_after"]},
+            only_due=only_due,
         )
         self._book(moved, reserved=-1, paid=1, received=1)
         return len(moved)
 
-    def settle(self, *, now: float, due: str = "true") -> int:
+    def settle(self, *, now: float, only_due: bool = False) -> int:
         """Settle executed payments, or return those marked for it, all or those due; returns how many."""
-        values = {"now": now}
         settled = self._move(
-            f"status = 'executed' and return_after is null and {due}",
+            "status = 'executed' and return_after is null",
             "status = 'settled', due_at = null",
-            values,
+            {"now": now},
+            only_due=only_due,
         )
         returned = self._move(
-            f"status = 'executed' and return_after is not null and {due}",
+            "status = 'executed' and return_after is not null",
             "status = 'returned', due_at = null, reason = 'the account of the beneficiary is closed'",
-            values,
+            {"now": now},
+            only_due=only_due,
         )
         self._book(returned, reserved=0, paid=-1, received=-1)
         return len(settled) + len(returned)
 
-    def _move(self, where: str, change: str, values: dict[str, float]) -> list[tuple[str, str, str, int]]:
-        limit = f"limit {ADVANCE_AT_MOST}" if "due_at" in where else ""
+    def _move(
+        self, where: str, change: str, values: dict[str, float], *, only_due: bool
+    ) -> list[tuple[str, str, str, int]]:
+        which = f"{where} and {_DUE} order by due_at limit {ADVANCE_AT_MOST}" if only_due else where
         with self._data.change() as db:
             return db.execute(
                 f"""
-                update payments set {change}
-                where seq in (select seq from payments where {where} order by seq {limit})
+                update payments set {change} where seq in (select seq from payments where {which})
                 returning debtor_account, creditor_account, currency, milli
                 """,  # noqa: S608 - clauses of our own
                 values,

@@ -31,9 +31,10 @@ HASH_BYTES = 32
 KEY_ID_BYTES = 4
 ED25519 = b"\x01"
 MOST_LEVELS = 63
-CSV_COLUMNS = (
-    "index seq id at actor_kind actor_id actor_name verb subject_kind subject_id reason request_id body".split()
-)
+CSV_COLUMNS = [
+    *("leaf_index", "seq", "id", "at", "actor_kind", "actor_id", "actor_name", "verb", "subject_kind", "subject_id"),
+    *("reason", "request_id", "body"),
+]
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -241,10 +242,10 @@ def check_proof(path: Path, keys: Sequence[Key], _old: str | None) -> str:
     """That the entry in a proof is the leaf it says it is, under a signed root."""
     proof = read_object(path.read_text(encoding="utf-8"))
     head = open_checkpoint(proof.get("checkpoint"), keys)
-    index, size, body = proof.get("index"), proof.get("size"), proof.get("entry")
+    index, size, body = proof.get("leaf_index"), proof.get("tree_size"), proof.get("entry")
     if type(index) is not int or size != head.size or not 0 <= index < head.size or not isinstance(body, str):
-        raise Disproved("index, size or entry do not fit the checkpoint")
-    if climb(hash_leaf(body), index, head.size, read_path(proof)) != head.root:
+        raise Disproved("leaf_index, tree_size or entry do not fit the checkpoint")
+    if climb(hash_leaf(body), index, head.size, read_path(proof, "audit_path")) != head.root:
         raise Disproved("the entry, its index or the path is not the one that was signed")
     entry = read_object(body)
     return (
@@ -260,7 +261,7 @@ def check_growth(path: Path, keys: Sequence[Key], old_note: str | None) -> str:
     old = open_checkpoint(Path(old_note).read_text(encoding="utf-8") if old_note else proof.get("old"), keys)
     if old.origin != new.origin or not 0 < old.size <= new.size:
         raise Disproved(f"size {old.size} of {old.origin} is not the beginning of size {new.size} of {new.origin}")
-    steps = read_path(proof)
+    steps = read_path(proof, "consistency_path")
     if old.size == new.size:
         grown = not steps and old.root == new.root
     else:
@@ -315,7 +316,7 @@ def merge(rows: Cover, proof: dict[str, Any]) -> Cover:
     parts = list(rows.parts)
     for part in skipped:
         match part:
-            case [int(start), int(level), str(text)] if 0 <= start and 0 <= level <= MOST_LEVELS:
+            case [int(start), int(level), str(text)] if start >= 0 and 0 <= level <= MOST_LEVELS:
                 parts.append((start, level, read_hash(text)))
             case _:
                 raise Disproved(f"{part!r} is not a skipped subtree")
@@ -339,7 +340,7 @@ def read_jsonl(lines: Any) -> Iterator[tuple[int, str, dict[str, Any] | None]]:
         match row:
             case {"proof": dict(proof), **others} if not others:
                 yield -1, "", proof
-            case {"index": int(index), "body": str(body), **others} if not others and index is not True:
+            case {"leaf_index": int(index), "body": str(body), **others} if not others and index is not True:
                 yield index, body, None
             case _:
                 raise Disproved(f"line {number} is neither an entry nor the proof")
@@ -360,7 +361,7 @@ def read_csv(lines: Any) -> Iterator[tuple[int, str, dict[str, Any] | None]]:
             yield -1, "", read_object(cells[-1])
             continue
         if not cells[0].isdecimal():
-            raise Disproved(f"row {number} has no index")
+            raise Disproved(f"row {number} has no leaf index")
         if cells[1:-1] != readable(read_object(cells[-1])):
             raise Disproved(f"a cell of row {number} does not say what the signed body says")
         yield int(cells[0]), cells[-1], None
@@ -377,11 +378,11 @@ def readable(entry: dict[str, Any]) -> list[str]:
     return [f"'{value}" if str(value).startswith(FORMULA) else str(value) for value in values]
 
 
-def read_path(proof: dict[str, Any]) -> list[bytes]:
-    """The hashes of a path."""
-    path = proof.get("path")
+def read_path(proof: dict[str, Any], name: str) -> list[bytes]:
+    """The hashes of the path of that name."""
+    path = proof.get(name)
     if not isinstance(path, list):
-        raise Disproved("there is no path in it")
+        raise Disproved(f"there is no {name} in it")
     return [read_hash(node) for node in path]
 
 

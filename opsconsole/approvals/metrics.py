@@ -10,7 +10,9 @@ _BY_ACTION = """
       left join approvals_requests r on r.action = a.action and r.status = 'pending'
     group by a.action order by a.action
 """
-_OLDEST = "select extract(epoch from now() - min(created_at)) from approvals_requests where status = 'pending'"
+_OLDEST = (
+    "select extract(epoch from clock_timestamp() - min(created_at)) from approvals_requests where status = 'pending'"
+)
 _WAITS = """
     with actions as (select distinct action from approvals_policies union select action from approvals_waits)
     select a.action, coalesce(w.{column}, 0) from actions a left join approvals_waits w using (action) order by 1
@@ -18,7 +20,7 @@ _WAITS = """
 
 
 def _labelled(query: str) -> Samples:
-    return [((str(action),), float(value)) for action, value in rows(query)]  # type: ignore[arg-type] # a number
+    return [((str(action),), float(value)) for action, value in rows(query)]
 
 
 register(

@@ -89,6 +89,7 @@ class Request(Stateful, Uuid7Model):
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="requests_newest"),
             models.Index(fields=["status", "-created_at", "-id"], name="requests_by_status"),
+            models.Index(fields=["action", "-created_at", "-id"], name="requests_by_action"),
             models.Index(fields=["action", "created_at"], condition=Q(status="pending"), name="requests_waiting"),
             models.Index(fields=["expires_at"], condition=Q(status__in=LIVE), name="requests_to_expire"),
             models.Index(fields=["subject_kind", "subject_id", "-created_at"], name="requests_by_subject"),

@@ -59,16 +59,6 @@ def live_request(subject_kind: str, subject_id: object, action: str) -> Request 
     ).first()
 
 
-def executors_of(subject_kind: str, subject_id: object, action: str) -> tuple[str, ...]:
-    """The roles that may carry on what was approved for a subject: those of its latest request; none without one."""
-    latest = (
-        Request.objects.filter(subject_kind=subject_kind, subject_id=str(subject_id), action=action)
-        .order_by("-created_at", "-id")
-        .first()
-    )
-    return latest.executors if latest is not None else ()
-
-
 def current_roles(users: Iterable[UUID]) -> dict[str, frozenset[str]]:
     """The roles that these users hold now, by user id; nobody who is not active."""
     found: dict[str, set[str]] = {}

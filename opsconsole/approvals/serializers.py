@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, cast
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from opsconsole.approvals import selectors
@@ -27,6 +27,7 @@ class JSONBoolean(serializers.BooleanField):
         return data
 
 
+@extend_schema_serializer(component_name="ApprovalVerdict")
 class VerdictSerializer(serializers.Serializer[dict[str, Any]]):
     """A verdict; `approved: false` rejects and ends the request."""
 
@@ -44,12 +45,14 @@ class VerdictSerializer(serializers.Serializer[dict[str, Any]]):
     )
 
 
+@extend_schema_serializer(component_name="ApprovalComments")
 class CommentsSerializer(serializers.Serializer[dict[str, Any]]):
     """A word on it."""
 
     comments = serializers.CharField(required=False, allow_blank=True, default="", max_length=MAX_COMMENT)
 
 
+@extend_schema_serializer(component_name="ApprovalSlot")
 class SlotSerializer(serializers.Serializer[dict[str, Any]]):
     """`count` different people who each hold one of `roles`."""
 
@@ -57,6 +60,7 @@ class SlotSerializer(serializers.Serializer[dict[str, Any]]):
     count = serializers.IntegerField()
 
 
+@extend_schema_serializer(component_name="ApprovalSeat")
 class SeatSerializer(serializers.Serializer[dict[str, Any]]):
     """A place that is filled."""
 
@@ -65,6 +69,7 @@ class SeatSerializer(serializers.Serializer[dict[str, Any]]):
     user = serializers.CharField()
 
 
+@extend_schema_serializer(component_name="ApprovalSlots")
 class SlotsSerializer(serializers.Serializer[dict[str, Any]]):
     """Who counts, and who is still needed."""
 
@@ -72,6 +77,7 @@ class SlotsSerializer(serializers.Serializer[dict[str, Any]]):
     open = SlotSerializer(many=True)
 
 
+@extend_schema_serializer(component_name="ApprovalDecision")
 class DecisionSerializer(serializers.ModelSerializer[Decision]):
     """What somebody said."""
 
@@ -106,6 +112,7 @@ class DecisionSerializer(serializers.ModelSerializer[Decision]):
         return cast(selectors.Tally, self.context["tally"]).objections.get(decision.pk, "")
 
 
+@extend_schema_serializer(component_name="ApprovalRequest")
 class RequestSerializer(serializers.ModelSerializer[Request]):
     """An approval request in a list."""
 
@@ -134,6 +141,7 @@ class RequestSerializer(serializers.ModelSerializer[Request]):
         read_only_fields = fields
 
 
+@extend_schema_serializer(component_name="ApprovalRequestDetail")
 class RequestDetailSerializer(RequestSerializer):
     """One request with what is approved, who has agreed, and the text to sign; takes `actor` in its context."""
 

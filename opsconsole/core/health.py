@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, multiprocess
@@ -36,7 +36,7 @@ def readyz(_request: HttpRequest) -> JsonResponse:
                 [SILENT_AFTER],
             )
             alive: dict[str, Any] = dict(cursor.fetchall())
-    except DatabaseError:
+    except Error:
         checks["database"] = "no answer"
         alive = {}
     checks.update({kind: "ok" if alive.get(kind) else "silent" for kind in KINDS})

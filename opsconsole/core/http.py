@@ -1,24 +1,84 @@
-"""A door of the API: it knows its caller, reads the Idempotency-Key, and hands answers on."""
+"""A door of the API: it knows its caller, reads a body, cuts a list into pages, and hands answers on."""
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
+from django.db.models import QuerySet
+from django_filters import FilterSet
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.idempotency import Answer, KeyMissing, RequestKey, fingerprint
 from opsconsole.core.models import User
+from opsconsole.core.openapi import PROBLEM, ConsoleSchema
+from opsconsole.core.pagination import NewestFirst
+
+PAGING = frozenset({"cursor", "page_size"})
+
+
+class LengthRequired(APIException):
+    """A body came in chunks, without its length; WSGI would read it as empty."""
+
+    status_code = 411
+    default_code = "length_required"
+    default_detail = "Say the length of the body in Content-Length; chunked bodies are not read."
 
 
 class ConsoleView(APIView):
-    """A door of the API: it knows its caller and reads the Idempotency-Key."""
+    """The base of every door."""
+
+    schema = ConsoleSchema()  # type: ignore[assignment] # DRF's stub knows its own class only
+    http_method_names = ["get", "head", "post", "patch"]  # noqa: RUF012 - as Django declares it
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Who calls, and whether their body can be read at all."""
+        super().initial(request, *args, **kwargs)
+        if request.headers.get("Transfer-Encoding"):
+            raise LengthRequired
 
     @property
     def actor(self) -> Actor:
         """The actor that is the caller."""
         return Actor.of(cast(User, self.request.user))
+
+    def read(self, serializer_class: Callable[..., Any], *, partial: bool = False) -> dict[str, Any]:
+        """The checked body; raises ValidationError, also for fields that the request does not have.
+
+        A misspelled field that is passed over would be an answer to another question.
+        """
+        serializer = serializer_class(data=self.request.data, partial=partial)
+        if isinstance(self.request.data, dict):
+            known = {name for name, field in serializer.fields.items() if not field.read_only}
+            if unknown := sorted(self.request.data.keys() - known):
+                raise ValidationError({name: ["This request has no such field."] for name in unknown})
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
+
+    def page(
+        self,
+        rows: QuerySet[Any],
+        serializer_class: Callable[..., Any],
+        pages: type[NewestFirst] = NewestFirst,
+        narrowed_by: type[FilterSet] | None = None,
+    ) -> Response:
+        """The page asked for of these rows; raises ValidationError for a parameter that the list does not take."""
+        asked = self.request.query_params
+        known = PAGING | (set(narrowed_by.base_filters) if narrowed_by else set())
+        if unknown := sorted(asked.keys() - known):
+            raise ValidationError({name: ["This list has no such parameter."] for name in unknown})
+        if narrowed_by is not None:
+            narrowed = narrowed_by(asked, rows)
+            if not narrowed.is_valid():
+                raise ValidationError(narrowed.errors)
+            rows = narrowed.qs
+        paginator = pages()
+        found = paginator.paginate_queryset(rows, self.request, view=self)
+        return paginator.get_paginated_response(serializer_class(found, many=True).data)
 
     def request_key(self, *, required: bool = False) -> RequestKey | None:
         """The Idempotency-Key with its scope; raises KeyMissing where one is required."""
@@ -37,6 +97,10 @@ class ConsoleView(APIView):
 
     @staticmethod
     def respond(answer: Answer) -> Response:
-        """The answer as a response; a repeated one says so."""
-        headers = {"Idempotency-Replayed": "true"} if answer.replayed else None
-        return Response(answer.body, status=answer.status, headers=headers)
+        """The answer as a response; a repeated one says so, a refusal is a problem."""
+        return Response(
+            answer.body,
+            status=answer.status,
+            headers={"Idempotency-Replayed": "true"} if answer.replayed else None,
+            content_type=PROBLEM if answer.status >= 400 else None,  # noqa: PLR2004 - where refusals begin
+        )

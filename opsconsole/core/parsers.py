@@ -9,15 +9,23 @@ from decimal import Decimal
 from typing import IO, Any
 
 from django.conf import settings
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
-
-from opsconsole.core.errors import Invalid
 
 # Inside these the keys are the caller's own and stay as they are.
 OPAQUE = frozenset({"payload", "scenario", "metadata"})
+MAX_DEPTH = 40
+MAX_EXPONENT = 400  # beyond any amount, and small enough to be written out
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class BodyTooLarge(APIException):
+    """The body is longer than API_MAX_BODY_BYTES."""
+
+    status_code = 413
+    default_code = "body_too_large"
 
 
 def snake_case(value: Any) -> Any:
@@ -36,21 +44,25 @@ def snake_case(value: Any) -> Any:
 
 
 class StrictJSONParser(BaseParser):
-    """JSON with numbers as Decimal, keys in either case, a size limit, and neither NaN nor duplicate keys."""
+    """JSON with decimals as Decimal and keys in either case.
+
+    Refuses a body over API_MAX_BODY_BYTES, NaN and Infinity, a key that stands twice in one object, text that is no
+    Unicode or holds NUL, numbers and nesting beyond use.
+    """
 
     media_type = "application/json"
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        """The parsed body; raises ParseError saying where it stops being JSON."""
+        """The parsed body; raises ParseError saying where it stops being JSON, or BodyTooLarge."""
         limit = settings.API_MAX_BODY_BYTES
         raw = stream.read(limit + 1)
         if len(raw) > limit:
-            raise Invalid(f"The body is longer than {limit} bytes.", limit=limit)
+            raise BodyTooLarge(f"The body is longer than {limit} bytes.")
         try:
             value = json.loads(
-                raw.decode(), parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_unique
+                raw.decode(), parse_float=_decimal, parse_constant=_refuse_constant, object_pairs_hook=_unique
             )
         except UnicodeDecodeError as error:
             raise ParseError(f"The body is not UTF-8 at byte {error.start}.") from error
@@ -58,9 +70,34 @@ class StrictJSONParser(BaseParser):
             raise ParseError("The body is nested too deeply.") from error
         except ValueError as error:
             raise ParseError(f"The body is not JSON: {error}") from error
-        if "\x00" in raw.decode() or "\\u0000" in raw.decode():
-            raise ParseError("The body holds a NUL character.")
+        _check(value, MAX_DEPTH)
         return snake_case(value)
+
+
+def _check(value: Any, depth: int) -> None:
+    """Raise ParseError for nesting beyond the depth, and for text that PostgreSQL could not store."""
+    if depth == 0:
+        raise ParseError("The body is nested too deeply.")
+    match value:
+        case str():
+            if "\x00" in value:
+                raise ParseError("The body holds a NUL character.")
+            if _SURROGATE.search(value):
+                raise ParseError("The body holds half of a surrogate pair, which is no character.")
+        case dict():
+            for key, item in value.items():
+                _check(key, depth)
+                _check(item, depth - 1)
+        case list():
+            for item in value:
+                _check(item, depth - 1)
+
+
+def _decimal(text: str) -> Decimal:
+    number = Decimal(text)
+    if abs(number.adjusted()) > MAX_EXPONENT:
+        raise ValueError(f"{text[:20]} is out of range")
+    return number
 
 
 def _refuse_constant(name: str) -> Any:

@@ -7,27 +7,33 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
-from django.http import Http404
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
-from rest_framework.views import set_rollback
 
 from opsconsole.core.canonical import to_plain
 from opsconsole.core.errors import DomainError, Unavailable
+from opsconsole.core.openapi import PROBLEM
 from opsconsole.core.requests import current_request_id
 
 log = structlog.get_logger(__name__)
 
-CONTENT_TYPE = "application/problem+json"
+API = "/api/"
 RETRY_AFTER = "5"
 
 
-def problem(status: int, code: str, title: str, **fields: Any) -> dict[str, Any]:
-    """The members of a problem: `type`, `title`, `status`, `detail`, then our `code`, `request_id` and facts."""
+def problem(http_status: int, code: str, title: str, /, **fields: Any) -> dict[str, Any]:
+    """The members of a problem: `type`, `title`, `status`, `detail`, then our `code`, `request_id` and facts.
+
+    Where a service gives the status of a row as a fact, it is told as `state`: `status` is that of HTTP.
+    """
+    if "status" in fields:
+        fields["state"] = fields.pop("status")
     body: dict[str, Any] = {
         "type": f"urn:opsconsole:problem:{code}",
         "title": code.replace("_", " ").capitalize(),
-        "status": status,
+        "status": http_status,
         "detail": title,
         "code": code,
         "request_id": current_request_id(),
@@ -59,12 +65,51 @@ def handle(exc: Exception, _context: dict[str, Any]) -> Response | None:
                 headers["Retry-After"] = str(int(exc.wait))  # type: ignore[attr-defined] # of Throttled
         case OperationalError() | InterfaceError():
             log.warning("database.unavailable", error=str(exc))
-            body = problem(503, "unavailable", "The database does not answer; nothing was done.")
+            body = problem(
+                503,
+                "unavailable",
+                "The database does not answer. What was asked is done whole or not at all; to be sure that it is done"
+                " once, ask again with the same Idempotency-Key.",
+            )
             headers["Retry-After"] = RETRY_AFTER
         case _:
             return None
-    set_rollback()
-    return Response(body, status=body["status"], headers=headers, content_type=CONTENT_TYPE)
+    return Response(body, status=body["status"], headers=headers, content_type=PROBLEM)
+
+
+# Django's own handlers, for what never reaches a door of the API, and for a fault in one.
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400: a host that is not ours, a form that Django refuses to read."""
+    if not request.path.startswith(API):
+        return defaults.bad_request(request, exception)
+    return _answer(400, "bad_request", "The request cannot be read.")
+
+
+def denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403."""
+    if not request.path.startswith(API):
+        return defaults.permission_denied(request, exception)
+    return _answer(403, "denied", "You may not do this.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404: no such address."""
+    if not request.path.startswith(API):
+        return defaults.page_not_found(request, exception)
+    return _answer(404, "not_found", "There is no such address.")
+
+
+def fault(request: HttpRequest) -> HttpResponse:
+    """500: a fault of ours, told without what it was; the log has it under the request id."""
+    if not request.path.startswith(API):
+        return defaults.server_error(request)
+    return _answer(500, "fault", "Something is broken on our side. The log has it under this request id.")
+
+
+def _answer(status: int, code: str, detail: str) -> HttpResponse:
+    return JsonResponse(problem(status, code, detail), status=status, content_type=PROBLEM)
 
 
 def _plain(value: Any) -> Any:

@@ -9,11 +9,12 @@ from uuid import uuid4
 
 import structlog
 from django.http import HttpRequest, HttpResponse
+from django.utils.functional import empty
 from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 
 log = structlog.get_logger(__name__)
 
-_ACCEPTED = re.compile(r"^[A-Za-z0-9._:/+=-]{1,128}$")
+_ACCEPTED = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 def current_request_id() -> str:
@@ -24,7 +25,7 @@ def current_request_id() -> str:
 def bind_request_id(value: str | None = None) -> str:
     """Start a new context for logs under this id, or under a fresh one; the id is returned."""
     clear_contextvars()
-    request_id = value if value and _ACCEPTED.match(value) else str(uuid4())
+    request_id = value if value and _ACCEPTED.fullmatch(value) else str(uuid4())
     bind_contextvars(request_id=request_id)
     return request_id
 
@@ -40,13 +41,20 @@ class RequestIdMiddleware:
         started = time.perf_counter()
         response = self.get_response(request)
         response["Request-Id"] = request_id
-        user = getattr(request, "user", None)
         log.info(
             "request",
             method=request.method,
             path=request.path,
             status=response.status_code,
-            user=getattr(user, "username", "") or None,
+            user=_name_of_caller(request),
             ms=round((time.perf_counter() - started) * 1000, 1),
         )
         return response
+
+
+def _name_of_caller(request: HttpRequest) -> str | None:
+    """The caller's name if somebody asked who it is; the log does not ask, which would take the database."""
+    user = getattr(request, "user", None)
+    if user is None or getattr(user, "_wrapped", user) is empty:
+        return None
+    return getattr(user, "username", "") or None

@@ -25,7 +25,7 @@ class NewestEntries(NewestFirst):
     ordering = selectors.NEWEST_FIRST
 
 
-class EntryFilter(filters.FilterSet):
+class EntryFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is untyped
     """What the list can be narrowed by."""
 
     subject_kind = filters.CharFilter(help_text="A table's name, or another kind of subject.")

@@ -4,7 +4,7 @@ The rows come in the order of the tree, each with its leaf index and the exact b
 the proof: the newest signed checkpoint, and the hashes of the perfect subtrees that cover every other leaf, so that
 whoever hashes the rows arrives at the signed root. Two forms:
 
-* jsonl: `{"index": 7, "body": "{...}"}` for each entry, at last `{"proof": {...}}`;
+* jsonl: `{"leaf_index": 7, "body": "{...}"}` for each entry, at last `{"proof": {...}}`;
 * csv: the columns of COLUMNS, at last a row whose first cell is `proof` and whose last is the proof as JSON. A cell
   that a spreadsheet would take for a formula gets an apostrophe in front; `body` never needs one.
 
@@ -31,7 +31,7 @@ from opsconsole.journal.selectors import snapshot, stream
 Form = Literal["csv", "jsonl"]
 
 COLUMNS = (
-    "index",
+    "leaf_index",
     "seq",
     "id",
     "at",
@@ -89,7 +89,7 @@ class Export:
 
     def _line(self, index: int, body: str) -> str:
         if self.form == "jsonl":
-            return json.dumps({"index": index, "body": body}, ensure_ascii=False) + "\n"
+            return json.dumps({"leaf_index": index, "body": body}, ensure_ascii=False) + "\n"
         entry = json.loads(body)
         return _csv_line(map(spreadsheet_safe, [index, *readable(entry), body]))
 

@@ -1,4 +1,4 @@
-"""The journal's tables. Rows are written by functions and triggers of the database (migration 0001), never from here."""
+"""The journal's tables. Only functions and triggers of the database write them (migration 0001), never a model."""
 
 from __future__ import annotations
 

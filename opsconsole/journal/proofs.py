@@ -41,8 +41,8 @@ def perfect_hash(level: int, index: int) -> bytes:
 def prove_entry(entry: Entry) -> dict[str, Any]:
     """The inclusion proof of an entry under the newest checkpoint, as the offline verifier takes it.
 
-    `{"entry": the body, "index", "size", "path": [base64], "checkpoint": the note}`; raises NotSealed within the
-    moments before the sealer has come by.
+    `{"entry": the body, "leaf_index", "tree_size", "audit_path": [base64], "checkpoint": the note}`. Raises NotSealed
+    in the moments before the sealer has come by.
     """
     index = leaf_index(entry.seq)
     if index is None:
@@ -51,9 +51,9 @@ def prove_entry(entry: Entry) -> dict[str, Any]:
     path = merkle.inclusion_path(index, head.size, perfect_hash)
     return {
         "entry": entry.body,
-        "index": index,
-        "size": head.size,
-        "path": [base64.b64encode(node).decode() for node in path],
+        "leaf_index": index,
+        "tree_size": head.size,
+        "audit_path": [base64.b64encode(node).decode() for node in path],
         "checkpoint": head.note,
     }
 
@@ -61,8 +61,8 @@ def prove_entry(entry: Entry) -> dict[str, Any]:
 def prove_growth(old_size: int) -> dict[str, Any]:
     """The consistency proof from the checkpoint of `old_size` to the newest; raises Invalid when there is none of it.
 
-    `{"old": that note, "path": [base64], "checkpoint": the newest note}`. An auditor who kept an old note need not
-    trust `old`: the offline verifier takes theirs instead.
+    `{"old": that note, "consistency_path": [base64], "checkpoint": the newest note}`. An auditor who kept the old note
+    need not trust `old`: the offline verifier takes theirs instead.
     """
     head = newest_checkpoint()
     old = Checkpoint.objects.filter(size=old_size).first()
@@ -71,7 +71,7 @@ def prove_growth(old_size: int) -> dict[str, Any]:
     path = merkle.consistency_path(old.size, head.size, perfect_hash)
     return {
         "old": old.note,
-        "path": [base64.b64encode(node).decode() for node in path],
+        "consistency_path": [base64.b64encode(node).decode() for node in path],
         "checkpoint": head.note,
     }
 

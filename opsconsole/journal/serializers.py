@@ -44,7 +44,7 @@ class ProofSerializer(serializers.Serializer[dict[str, Any]]):
     """That an entry is in the signed tree: what `tools/verify_journal.py proof` checks offline."""
 
     entry = serializers.CharField(help_text="The body of the entry, byte for byte as it was hashed.")
-    index = serializers.IntegerField(help_text="Its leaf in the tree.")
-    size = serializers.IntegerField(help_text="The leaves of the tree.")
-    path = serializers.ListField(child=serializers.CharField(), help_text="RFC 6962 audit path, base64.")
+    leaf_index = serializers.IntegerField(help_text="Its leaf in the tree, counted from 0.")
+    tree_size = serializers.IntegerField(help_text="The leaves of the tree.")
+    audit_path = serializers.ListField(child=serializers.CharField(), help_text="RFC 6962 audit path, base64.")
     checkpoint = serializers.CharField(help_text="The signed checkpoint, a C2SP signed note.")

@@ -21,6 +21,7 @@ MAX_EXTERNAL_ID: Final = 100
 MAX_AMOUNT: Final = Decimal("999999999999.99")
 
 _AMOUNT = re.compile(r"[0-9]{1,30}(?:\.([0-9]{1,30}))?", re.ASCII)
+_IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _EARLIEST, _LATEST = date(1970, 1, 1), date(2199, 12, 31)
 # Bytes that were not UTF-8 come here as lone surrogates (surrogateescape): see payout_files.
@@ -124,10 +125,11 @@ def _iban(text: str) -> str:
 @lru_cache(maxsize=65_536)  # payees come again and again; judging one costs 15 microseconds
 def _judged_iban(text: str) -> tuple[str, str]:
     # The country's own structure is checked, its list of banks is not: that is out of date wherever it is kept.
-    if not text.isascii():
+    number = iban_numbers.compact(text)
+    if not text.isascii() or _IBAN.fullmatch(number) is None:
         return "is not an IBAN", ""
     try:
-        return "", iban_numbers.validate(text, check_country=False)
+        return "", iban_numbers.validate(number, check_country=False)
     except InvalidChecksum:
         return "fails the IBAN's check digits", ""
     except ValidationError:

@@ -315,7 +315,7 @@ class TestSignatures:
         no = pen.sign(selectors.text_to_sign(large, actor, DecisionKind.REJECT))
         assert reject(large, actor, signature=no).status == "rejected"
 
-    def test_forged_ones(self, request_: Request, requester: Actor, person: People, unchanged: Same) -> None:
+    def test_forged_ones(self, request_: Request, person: People, unchanged: Same) -> None:
         actor, other = person("finance_ops"), person("pay_admin")
         pen, others, loose = pen_of(actor), pen_of(other), pen_of(actor)
         services.revoke_signer_key(key_id=loose.registered.pk, actor=actor)

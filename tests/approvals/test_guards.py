@@ -127,8 +127,8 @@ def test_an_operator_reads_and_changes_nothing(request_: Request, connect_as: Co
     for statement in (
         "update approvals_requests set status = 'approved'",
         "update approvals_policies set active = false",
-        "insert into approvals_policies (action, version, active, slots, executors, thresholds, signature_required, ttl,"
-        " requester_may_approve) values ('x', 1, true, '[]', '[]', '[]', false, '1 hour', false)",
+        "insert into approvals_policies (action, version, active, slots, executors, thresholds, signature_required,"
+        " ttl, requester_may_approve) values ('x', 1, true, '[]', '[]', '[]', false, '1 hour', false)",
         "update approvals_signer_keys set revoked_at = now()",
     ):
         with pytest.raises(pg.InsufficientPrivilege):

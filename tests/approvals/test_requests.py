@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -270,11 +269,6 @@ class TestConsume:
         with unchanged(), pytest.raises(errors.QuorumIncomplete) as refused:
             use(request=request_, actor=admin)
         assert refused.value.fields["objections"] == {"finance_ops": "its signature does not verify"}
-
-    def test_who_may_go_on_afterwards(self, approved: Request, person: People) -> None:
-        use(request=approved, actor=person("pay_admin"))
-        assert kernel.executors_of(KIND, approved.subject_id, PAYOUT) == ("finance_ops", "pay_admin")
-        assert kernel.executors_of(KIND, uuid4(), PAYOUT) == ()
 
 
 class TestTime:

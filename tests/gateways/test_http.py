@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -370,6 +371,21 @@ def test_a_fork_has_its_own_connections(bank: BankProcess, connect: Connect) -> 
     assert (wrong, os.read(reading, 10)) == ([], b"0")
     os.close(reading)
     os.close(writing)
+
+
+def test_a_gateway_closed_at_work_tells_the_truth(bank: BankProcess, connect: Connect) -> None:
+    gateway = connect(bank, call_budget=5.0)
+    orders = [make_order(amount=Decimal(1)) for _ in range(3_000)]
+    outcomes: list[Any] = []
+    working = threading.Thread(target=lambda: outcomes.extend(gateway.submit_many(orders)))
+    working.start()
+    while bank.stats()["payments"] < 200:
+        time.sleep(0.01)
+    gateway.close()
+    working.join()
+    stored = {payment["key"] for payment in bank.payments()}
+    for order, outcome in zip(orders, outcomes, strict=True):
+        assert isinstance(outcome, Ambiguous) or (order.key in stored) == isinstance(outcome, Accepted)
 
 
 def test_a_closed_gateway_may_be_used_again(bank: BankProcess, connect: Connect) -> None:

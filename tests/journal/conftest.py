@@ -38,7 +38,7 @@ def outside(settings: Any, tmp_path: Path) -> Path:
 
 
 @operation
-def write_entries(*, count: int, actor: Actor = WRITER, verb: str = "thing.changed") -> list[str]:
+def write_entries(*, count: int, actor: Actor, verb: str = "thing.changed") -> list[str]:
     """Record `count` entries in one operation and return their ids."""
     return [
         str(record(actor, verb, Subject("thing", str(number)), {"n": number}, {"n": number + 1}, "because é"))

@@ -78,13 +78,12 @@ def test_filters(api: Api, person: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "status"),
-    [({"since": "yesterday"}, 400), ({"verb": "a\x00b"}, 400), ({"subject_id": "\x00"}, 400), ({"cursor": "x"}, 404)],
+    "query", [{"since": "yesterday"}, {"verb": "a\x00b"}, {"subject_id": "\x00"}, {"actor": "\x00"}, {"cursor": "x"}]
 )
-def test_bad_queries_are_said_to_be_bad(query: dict[str, str], status: int, api: Api) -> None:
+def test_bad_queries_are_said_to_be_bad(query: dict[str, str], api: Api) -> None:
     write_entries(count=1, actor=WRITER)
     response = api("auditor").get("/api/journal", query)
-    assert response.status_code == status
+    assert response.status_code == 400
     assert response["Content-Type"] == "application/problem+json"
 
 
@@ -98,7 +97,7 @@ def test_the_proof_over_http_holds_offline(api: Api, offline: Any) -> None:
     response = client.get(f"/api/journal/{entry_id}/proof")
     assert response.status_code == 200
     assert offline("proof", response.content).returncode == 0
-    altered = response.json() | {"index": response.json()["index"] ^ 1}
+    altered = response.json() | {"leaf_index": response.json()["leaf_index"] ^ 1}
     assert offline("proof", json.dumps(altered)).returncode == 1
 
 

@@ -8,14 +8,17 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import connection
+from django.utils import timezone
 
-from opsconsole.core.actors import SYSTEM, Actor
+from opsconsole.core.actors import Actor
 from opsconsole.core.database import as_owner
 from opsconsole.core.operations import operation
 from opsconsole.journal.models import Entry
+from opsconsole.journal.selectors import entries_of
 from opsconsole.journal.sql import CaptureDirectSql
 from opsconsole.journal.verify import verify
-from tests.journal.conftest import seal_all
+from opsconsole.plans.models import Plan, Run
+from tests.journal.conftest import WRITER, seal_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,7 +62,7 @@ def captured() -> list[Entry]:
 
 
 @operation
-def by_service(*, statement: str, actor: Actor = SYSTEM("test")) -> None:
+def by_service(*, statement: str, actor: Actor) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement)
 
@@ -68,7 +71,7 @@ ADD = "insert into probe_accounts (name, balance) values ('a', 10), ('b', 20)"
 
 
 def test_an_update_by_the_operator(psql: Any, settings: Any) -> None:
-    by_service(statement=ADD, actor=SYSTEM("test"))
+    by_service(statement=ADD, actor=WRITER)
     row_id = psql.execute("update probe_accounts set balance = 5.50 where name = 'a' returning id").fetchone()[0]
     (entry,) = captured()
     operator = settings.DB_OPERATOR_ROLE
@@ -99,27 +102,26 @@ def test_insert_and_delete_keep_the_whole_row(psql: Any) -> None:
 
 
 def test_every_row_of_a_statement_has_its_entry(psql: Any) -> None:
-    by_service(statement=ADD, actor=SYSTEM("test"))
+    by_service(statement=ADD, actor=WRITER)
     assert psql.execute("update probe_accounts set balance = balance + 1").rowcount == 2
     assert [entry.content["after"] for entry in captured()] == [{"balance": 11.0}, {"balance": 21.0}]
 
 
 def test_what_changes_nothing_leaves_nothing(psql: Any) -> None:
-    by_service(statement=ADD, actor=SYSTEM("test"))
+    by_service(statement=ADD, actor=WRITER)
     assert psql.execute("update probe_accounts set balance = balance").rowcount == 2
     assert captured() == []
 
 
 def test_what_is_rolled_back_leaves_nothing(psql: Any) -> None:
-    by_service(statement=ADD, actor=SYSTEM("test"))
-    with pytest.raises(ZeroDivisionError), psql.transaction():
-        psql.execute("update probe_accounts set balance = 1")
-        raise ZeroDivisionError
+    by_service(statement=ADD, actor=WRITER)
+    with psql.transaction(force_rollback=True):
+        assert psql.execute("update probe_accounts set balance = 1").rowcount == 2
     assert captured() == []
 
 
 def test_a_hidden_column_is_not_told(psql: Any) -> None:
-    by_service(statement=ADD, actor=SYSTEM("test"))
+    by_service(statement=ADD, actor=WRITER)
     psql.execute("update probe_accounts set token_hash = '\\x736563726574' where name = 'a'")
     psql.execute("update probe_accounts set token_hash = '\\x68757368', name = 'c' where name = 'a'")
     first, second = captured()
@@ -151,9 +153,9 @@ def test_merge_and_copy_are_caught(psql: Any) -> None:
 
 
 def test_a_service_write_is_not_captured() -> None:
-    by_service(statement=ADD, actor=SYSTEM("test"))
-    by_service(statement="update probe_accounts set balance = 1", actor=SYSTEM("test"))
-    by_service(statement="delete from probe_accounts where name = 'a'", actor=SYSTEM("test"))
+    by_service(statement=ADD, actor=WRITER)
+    by_service(statement="update probe_accounts set balance = 1", actor=WRITER)
+    by_service(statement="delete from probe_accounts where name = 'a'", actor=WRITER)
     assert captured() == []
     with connection.cursor() as cursor:
         cursor.execute("select count(*) from probe_accounts")
@@ -161,7 +163,7 @@ def test_a_service_write_is_not_captured() -> None:
 
 
 def test_the_applications_role_outside_an_operation_is_captured(settings: Any) -> None:
-    by_service(statement=ADD, actor=SYSTEM("test"))
+    by_service(statement=ADD, actor=WRITER)
     with connection.cursor() as cursor:
         cursor.execute("update probe_accounts set balance = 1 where name = 'a'")
     (entry,) = captured()
@@ -169,7 +171,7 @@ def test_the_applications_role_outside_an_operation_is_captured(settings: Any) -
 
 
 def test_a_person_cannot_pass_for_a_service(psql: Any, settings: Any) -> None:
-    by_service(statement=ADD, actor=SYSTEM("test"))
+    by_service(statement=ADD, actor=WRITER)
     psql.execute("set ops.context = 'opsconsole.plans.services.execute_plan'")
     psql.execute("set ops.actor = 'somebody'")
     psql.execute("set ops.request_id = 'r-1'")
@@ -181,7 +183,7 @@ def test_a_person_cannot_pass_for_a_service(psql: Any, settings: Any) -> None:
 
 def test_a_person_cannot_shadow_what_the_capture_uses(psql: Any) -> None:
     """Functions and tables of one's own in a temporary schema do not get between the trigger and the journal."""
-    by_service(statement=ADD, actor=SYSTEM("test"))
+    by_service(statement=ADD, actor=WRITER)
     psql.execute("create temp table journal_entries (body text)")
     psql.execute("create function pg_temp.to_jsonb(anyelement) returns jsonb language sql as 'select null::jsonb'")
     psql.execute("create function pg_temp.ops_is_service() returns boolean language sql as 'select true'")
@@ -192,14 +194,14 @@ def test_a_person_cannot_shadow_what_the_capture_uses(psql: Any) -> None:
 
 
 def test_the_owner_is_captured_too(connect_as: Any, settings: Any) -> None:
-    by_service(statement=ADD, actor=SYSTEM("test"))
+    by_service(statement=ADD, actor=WRITER)
     connect_as(settings.DB_OWNER_ROLE).execute("update probe_accounts set balance = 1 where name = 'a'")
     assert [entry.actor_id for entry in captured()] == [settings.DB_OWNER_ROLE]
 
 
 @pytest.mark.parametrize("role", ["DB_APP_ROLE", "DB_OPERATOR_ROLE", "DB_OWNER_ROLE"])
 def test_truncate_is_refused(role: str, connect_as: Any, settings: Any) -> None:
-    by_service(statement=ADD, actor=SYSTEM("test"))
+    by_service(statement=ADD, actor=WRITER)
     psql = connect_as(getattr(settings, role))
     with pytest.raises(psycopg.errors.CheckViolation, match="use DELETE") as refused:
         psql.execute("truncate probe_accounts")
@@ -212,3 +214,40 @@ def test_the_restore_of_a_backup_is_left_alone(superuser: Any) -> None:
     superuser.execute(ADD)
     superuser.execute("truncate probe_accounts")
     assert captured() == []
+
+
+RUNBOOK = """
+UPDATE ops_plan_runs
+SET status = 'failed', result = '{"error": "timeout"}'
+WHERE id = 'RUN_ID' AND status = 'running';
+"""
+
+
+@operation
+def start_a_run(*, actor: Actor) -> Run:
+    """A plan with a run that hangs, as the service would write them."""
+    now = timezone.now()
+    plan = Plan.objects.create(
+        external_id="stuck",
+        name="Stuck",
+        plan_type="payout_batch",
+        payload={},
+        required_approvals=2,
+        body_digest="0",
+        created_by=actor.user,
+    )
+    run = Run.objects.create(plan=plan, requested_by=actor.name, revision=1, deadline_at=now)
+    Run.objects.filter(pk=run.pk).update(status="running", started_at=now)
+    return run
+
+
+def test_the_runbooks_update_of_a_stuck_run(psql: Any, person: Any, settings: Any) -> None:
+    run = start_a_run(actor=person("ops"))
+    assert captured() == []
+    assert psql.execute(RUNBOOK.replace("RUN_ID", str(run.pk))).rowcount == 1
+    (entry,) = captured()
+    assert (entry.subject_kind, entry.subject_id) == ("ops_plan_runs", str(run.pk))
+    assert (entry.actor_kind, entry.actor_name) == ("database", settings.DB_OPERATOR_ROLE)
+    assert entry.content["before"] == {"status": "running", "result": None}
+    assert entry.content["after"] == {"status": "failed", "result": {"error": "timeout"}}
+    assert list(entries_of(run)) == [entry]

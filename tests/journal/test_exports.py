@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from opsconsole.core.actors import Actor
 from opsconsole.core.errors import Denied
 from opsconsole.core.operations import operation
 from opsconsole.core.tokens import create_token
@@ -34,7 +35,7 @@ def export(form: Any, since: datetime | None = None, until: datetime | None = No
 
 
 @operation
-def write_hostile(*, actor: Any = WRITER) -> None:
+def write_hostile(*, actor: Actor) -> None:
     """An entry that would like to be a formula, two rows, and a proof."""
     record(actor, "=cmd", Subject("+1", '-"quoted",'), reason='@x\n"proof",,\r\n{"proof": {}}')
 

@@ -43,16 +43,16 @@ ALTERATIONS: dict[str, Callable[[dict[str, Any]], object]] = {
     "the reason": lambda p: p.update(entry=p["entry"].replace("because", "although")),
     "a blank in the entry": lambda p: p.update(entry=p["entry"] + " "),
     "the entry is an object": lambda p: p.update(entry=json.loads(p["entry"])),
-    "the index": lambda p: p.update(index=p["index"] + 1),
-    "the index is text": lambda p: p.update(index=str(p["index"])),
-    "a negative index": lambda p: p.update(index=-1),
-    "the size": lambda p: p.update(size=p["size"] + 1),
-    "one hash of the path": lambda p: p["path"].__setitem__(1, p["path"][0]),
-    "two hashes swapped": lambda p: p["path"].__setitem__(slice(0, 2), p["path"][1::-1]),
-    "the path too short": lambda p: p["path"].pop(),
-    "the path too long": lambda p: p["path"].append(p["path"][0]),
-    "no path": lambda p: p.pop("path"),
-    "a hash that is none": lambda p: p["path"].__setitem__(0, "AAAA"),
+    "the index": lambda p: p.update(leaf_index=p["leaf_index"] + 1),
+    "the index is text": lambda p: p.update(leaf_index=str(p["leaf_index"])),
+    "a negative index": lambda p: p.update(leaf_index=-1),
+    "the size": lambda p: p.update(tree_size=p["tree_size"] + 1),
+    "one hash of the path": lambda p: p["audit_path"].__setitem__(1, p["audit_path"][0]),
+    "two hashes swapped": lambda p: p["audit_path"].__setitem__(slice(0, 2), p["audit_path"][1::-1]),
+    "the path too short": lambda p: p["audit_path"].pop(),
+    "the path too long": lambda p: p["audit_path"].append(p["audit_path"][0]),
+    "no path": lambda p: p.pop("audit_path"),
+    "a hash that is none": lambda p: p["audit_path"].__setitem__(0, "AAAA"),
     "the root": lambda p: p.update(checkpoint=p["checkpoint"].replace("\n12\n", "\n13\n")),
     "the time": lambda p: p.update(checkpoint=p["checkpoint"].replace("at 2", "at 3")),
     "the origin": lambda p: p.update(checkpoint="x" + p["checkpoint"]),
@@ -118,7 +118,7 @@ def test_an_entry_that_is_not_sealed_yet_has_no_proof(journal: Any) -> None:
     with pytest.raises(NotSealed):
         prove(fresh)
     seal_all()
-    assert prove(fresh)["index"] == Leaf.objects.count() - 1
+    assert prove(fresh)["leaf_index"] == Leaf.objects.count() - 1
 
 
 def test_before_the_first_checkpoint_there_is_nothing_to_prove(empty_journal: None) -> None:
@@ -153,9 +153,9 @@ def test_growth_is_proven_and_nothing_else(journal: Any, offline: Offline, tmp_p
     other = Checkpoint.objects.get(size=sizes[1]).note
     for altered in (
         proof | {"old": other},
-        proof | {"path": proof["path"][:-1]},
-        proof | {"path": proof["path"][::-1]},
-        proof | {"path": []},
+        proof | {"consistency_path": proof["consistency_path"][:-1]},
+        proof | {"consistency_path": proof["consistency_path"][::-1]},
+        proof | {"consistency_path": []},
         proof | {"checkpoint": proof["old"], "old": proof["checkpoint"]},
     ):
         assert altered != proof

@@ -173,8 +173,8 @@ def test_an_entry_kept_from_the_sealer(attack: Attack) -> None:
 
 def test_an_entry_smuggled_in(attack: Attack) -> None:
     attack(
-        "insert into journal_entries overriding system value select gen_random_uuid(), 900000, at, actor_kind, actor_id,"
-        " actor_name, verb, subject_kind, subject_id, body, leaf from journal_entries order by seq limit 1"
+        "insert into journal_entries overriding system value select gen_random_uuid(), 900000, at, actor_kind,"
+        " actor_id, actor_name, verb, subject_kind, subject_id, body, leaf from journal_entries order by seq limit 1"
     )
     verify_names_it("First: seq 900000, id ", "neither sealed nor waiting to be")
 

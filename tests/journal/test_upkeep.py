@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.test import override_settings
 from rq import Queue
 
 from opsconsole.core import metrics, queue
@@ -17,6 +18,7 @@ from opsconsole.core.actors import SYSTEM, shell_actor
 from opsconsole.core.errors import Denied
 from opsconsole.core.schedule import registered
 from opsconsole.journal import jobs, keys, selectors, services
+from opsconsole.journal.apps import check_keys
 from opsconsole.journal.models import Checkpoint, Entry, Pending
 from opsconsole.journal.verify import verify
 from tests.journal.conftest import WRITER, seal_all, write_entries
@@ -141,3 +143,23 @@ def test_entries_of_several_subjects() -> None:
     assert [entry.subject_id for entry in found] == ["3", "1"]
     assert not selectors.entries_of().exists()
     assert Entry.objects.count() >= 4
+
+
+def test_bad_keys_are_found_at_start_up(settings: Any) -> None:
+    assert check_keys() == []
+    for name, value in (
+        ("JOURNAL_ORIGIN", "two words"),
+        ("JOURNAL_ORIGIN", "a+b"),
+        ("JOURNAL_ORIGIN", ""),
+        ("JOURNAL_PUBLIC_KEYS", ["nonsense"]),
+        ("JOURNAL_SIGNING_KEY", "AAAA"),
+    ):
+        with override_settings(**{name: value}):
+            (error,) = check_keys()
+            assert error.id == "journal.E001"
+
+
+def test_the_walk_back_sees_every_checkpoint(journal: Callable[..., list[str]]) -> None:
+    journal(420, batch=2)
+    sizes = [size for size, _ in selectors.notes_newest_first()]
+    assert sizes == list(range(420, 0, -2))

@@ -14,6 +14,8 @@ from uuid import uuid4
 
 import pytest
 import urllib3
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sandbox_bank.signing import signature
 from tests.sandbox_bank.process import OUR_IBAN, ROOT, BankProcess
@@ -172,6 +174,24 @@ def test_a_body_that_is_no_order_is_a_400(bank: BankProcess, body: bytes) -> Non
     status, problem = pay(bank, body)
     assert (status, problem["processed"]) == (400, False)
     assert bank.payments() == []
+
+
+TEXTS = st.text(max_size=40) | st.sampled_from(["", "1.00", "EUR", "2026-11-20", OUR_IBAN, PAYEE, "COBADEFFXXX"])
+FIELDS = json.loads(order()).keys()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.binary(max_size=60)
+    | st.fixed_dictionaries(dict.fromkeys(FIELDS, TEXTS)).map(lambda fields: json.dumps(fields).encode())
+    | st.dictionaries(st.sampled_from(sorted(FIELDS)), st.none() | st.integers() | TEXTS).map(
+        lambda fields: (order()[:-1] + b", " + json.dumps(fields).encode()[1:]) if fields else order()
+    )
+)
+def test_no_body_breaks_the_bank(bank: BankProcess, body: bytes) -> None:
+    status, answer = pay(bank, body)
+    assert status in {201, 400, 422}
+    assert status == 201 or answer["processed"] is False
 
 
 def test_an_oversized_body_is_a_413(bank: BankProcess) -> None:

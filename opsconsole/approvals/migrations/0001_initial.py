@@ -224,6 +224,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="request",
+            index=models.Index(fields=["action", "-created_at", "-id"], name="requests_by_action"),
+        ),
+        migrations.AddIndex(
+            model_name="request",
             index=models.Index(
                 condition=models.Q(("status", "pending")), fields=["action", "created_at"], name="requests_waiting"
             ),

@@ -146,6 +146,7 @@ def close(plan: Plan, run: Run, on_failure: str, *, late: bool, cancelled: bool,
     plan_type = type_named(plan.plan_type)
     if run.direction == Direction.ROLLBACK:
         plan_type.release(plan)
+        _skip_what_never_went_out(plan)
     result |= plan_type.report(run)
     end_run(run, state, result=result)
     was = plan.status
@@ -166,6 +167,15 @@ def close(plan: Plan, run: Run, on_failure: str, *, late: bool, cancelled: bool,
         if not doubtful:
             open_rollback(plan, actor=actor)
     return run
+
+
+def _skip_what_never_went_out(plan: Plan) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "update ops_plan_steps set status = 'skipped', result = '{\"code\": \"rolled_back\"}', finished_at = now()"
+            " where plan_id = %s and revision = %s and direction = 'execute' and status = 'pending'",
+            [plan.pk, plan.revision],
+        )
 
 
 def step_counts(plan: Plan, direction: Direction, revision: int) -> dict[str, int]:

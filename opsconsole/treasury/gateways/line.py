@@ -17,7 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
@@ -26,7 +26,14 @@ from uuid import uuid4
 
 import structlog
 import urllib3
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProtocolError, SSLError
+from urllib3.exceptions import (
+    ClosedPoolError,
+    ConnectTimeoutError,
+    HTTPError,
+    NewConnectionError,
+    ProtocolError,
+    SSLError,
+)
 from urllib3.util import Retry, Timeout
 
 from opsconsole.core.errors import Invalid
@@ -147,7 +154,10 @@ class Line:
 
         threads = self._here().threads
         workers = max(1, min(in_flight, self._settings.in_flight, len(calls)))
-        wait([threads.submit(work) for _ in range(workers)], timeout=deadline - time.monotonic() + LEAST_TIME)
+        working: list[Future[None]] = []
+        with contextlib.suppress(RuntimeError):  # the line was closed meanwhile: what was not begun was not sent
+            working.extend(threads.submit(work) for _ in range(workers))
+        wait(working, timeout=deadline - time.monotonic() + LEAST_TIME)
         late = f"no answer within {self._settings.call_budget} s"
         # What is taken off the queue here is taken by nobody else: it was never begun.
         while waiting:
@@ -215,7 +225,7 @@ class Line:
     @staticmethod
     def _failed(call: Call[T], error: HTTPError) -> tuple[T, bool]:
         """What a failure on the line leaves: nothing sent where no connection came about, else uncertainty."""
-        if isinstance(error, NewConnectionError | ConnectTimeoutError):
+        if isinstance(error, NewConnectionError | ConnectTimeoutError | ClosedPoolError):
             return call.unsent(f"no connection: {error}", None), True
         if isinstance(error, SSLError) and error.args and isinstance(error.args[0], ssl.SSLCertVerificationError):
             return call.unsent(f"the bank's certificate is not trusted: {error}", MISCONFIGURED_PAUSE), False

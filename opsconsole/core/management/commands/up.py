@@ -18,7 +18,9 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -48,7 +50,7 @@ class Command(BaseCommand):
             if not alone:
                 raise CommandError(f"The console already runs: {self._running_address()}")
             host = os.environ.get("HOST", "127.0.0.1")
-            port = self._web_port(host)
+            port = self.web_port(host)
             bank = None if "SANDBOX_BANK_URL" in os.environ else free_port("127.0.0.1", BANK_PORT)
             self._prepare()
             servers = embedded.start_missing()
@@ -68,7 +70,7 @@ class Command(BaseCommand):
         except (OSError, ValueError):
             return "it is starting or stopping"
 
-    def _web_port(self, host: str) -> int:
+    def web_port(self, host: str) -> int:
         """PORT, which must be free if it is given; else the first free one from 8000."""
         if asked := os.environ.get("PORT"):
             if not asked.isdigit():
@@ -122,7 +124,7 @@ class Command(BaseCommand):
             if time.monotonic() > deadline:
                 self.screen.say("up", f"not ready after {READY_WITHIN:g} s: {problem}")
                 deadline += READY_WITHIN
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.25)
         self.screen.greet(address)
 
     async def _announce_end(self, ending: asyncio.Event) -> None:
@@ -170,17 +172,18 @@ class Screen:
         self._print(Text(f"\nOpsConsole is ready at {address}", style="bold green"))
         credentials = settings.VAR / "demo" / "credentials.json"
         if settings.DEMO and credentials.exists():
-            table = Table("user", "role", "password", "API token", title="Demo users", title_justify="left")
+            table = Table("user", "role", "password", "API token", box=SIMPLE_HEAD, pad_edge=False)
             for user in json.loads(credentials.read_text()):
                 table.add_row(*(Text(user[column]) for column in ("username", "role", "password", "token")))
             # As wide as it must be: a token that is cut or wrapped cannot be copied.
-            wanted = self.console.measure(table, options=self.console.options.update(max_width=500)).maximum
-            self._print(table, width=wanted)
+            needed = Measurement.get(self.console, self.console.options.update(width=1000), table).maximum
+            with contextlib.suppress(OSError):
+                Console(width=max(needed, self.console.width)).print(table)
         self._print(Text('psql "$(./manage.py dburl)" opens the database; Ctrl-C stops everything.\n'))
 
-    def _print(self, what: Table | Text, width: int | None = None) -> None:
+    def _print(self, text: Text) -> None:
         with contextlib.suppress(OSError):
-            self.console.print(what, width=width, soft_wrap=width is None, crop=False)
+            self.console.print(text, soft_wrap=True)
 
 
 def why_not_ready(address: str) -> str:

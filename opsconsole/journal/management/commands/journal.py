@@ -7,14 +7,15 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 from uuid import UUID
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from opsconsole.core.actors import Actor
 from opsconsole.core.commands import ConsoleCommand
 from opsconsole.core.errors import Invalid
 from opsconsole.journal import keys, proofs, selectors, services
@@ -102,10 +103,10 @@ class Command(ConsoleCommand):
         actor = self._reader(options)
         actor.require("journal.export_journal")
         export = Export(options["since"], options["until"], options["form"])
-        with self._progress() as progress, self._output(options) as out:
+        with self._progress() as progress, self._output(options) as write:
             bar = progress.add_task("Exporting", total=None)
             for line in export:
-                out.write(line)
+                write(line)
                 progress.update(bar, completed=export.entries)
         services.record_export(
             since=export.since, until=export.until, form=export.form, entries=export.entries, actor=actor
@@ -113,7 +114,7 @@ class Command(ConsoleCommand):
         left_out = f"; {export.unsealed} not sealed yet and left out" if export.unsealed else ""
         self.stderr.write(f"{export.entries} entries exported{left_out}.")
 
-    def _reader(self, options: dict[str, Any]) -> Any:
+    def _reader(self, options: dict[str, Any]) -> Actor:
         self.demo_user = "auditor"
         return self.actor(options)
 
@@ -147,14 +148,14 @@ class Command(ConsoleCommand):
         return Progress(*columns, console=self.console, transient=True)
 
     def _write_json(self, value: dict[str, Any], options: dict[str, Any]) -> None:
-        with self._output(options) as out:
-            json.dump(value, out, ensure_ascii=False, indent=2)
-            out.write("\n")
+        with self._output(options) as write:
+            write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
     @contextlib.contextmanager
-    def _output(self, options: dict[str, Any]) -> Iterator[TextIO]:
+    def _output(self, options: dict[str, Any]) -> Iterator[Callable[[str], object]]:
+        """What writes a piece of text that ends in a newline, to the file asked for or to standard output."""
         if options["out"] == TO_STDOUT:
-            yield self.stdout._out
+            yield self.stdout.write
             return
         path = Path(options["out"])
         try:
@@ -162,7 +163,7 @@ class Command(ConsoleCommand):
         except OSError as error:
             raise Invalid(f"{path} cannot be written: {error.strerror}.") from error
         with out:
-            yield out
+            yield out.write
 
 
 def _moment(text: str) -> datetime:

@@ -1,0 +1,179 @@
+"""Actions: what a button of the admin does. A GET shows what would happen, a POST calls one service, once.
+
+An action says when it is offered, what stands in its way now, what it asks to be confirmed, and which service it
+calls. It decides nothing: a POST goes to the service whatever the page believed, and the service's refusal is shown.
+The form carries a key that is good for one effect, so that pressing twice is pressing once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+from uuid import uuid4
+
+from django import forms
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from opsconsole.core.actors import Actor
+from opsconsole.core.admin.display import Text
+from opsconsole.core.admin.pages import Section
+from opsconsole.core.errors import DomainError
+from opsconsole.core.idempotency import Answer, RequestKey, fingerprint
+
+Row = TypeVar("Row")
+
+MAX_REASON = 2000
+
+
+class ActionForm(forms.Form):
+    """What every action asks for: the one-time key, and where it says so, something typed as a confirmation."""
+
+    key = forms.UUIDField(widget=forms.HiddenInput)
+    required_css_class = "ops-required"
+
+    def __init__(self, *args: Any, typed: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial.setdefault("key", uuid4())
+        self.typed = typed
+        if typed:
+            self.fields["typed"] = forms.CharField(
+                label=_("Type %(text)s to confirm") % {"text": typed},
+                widget=forms.TextInput({"autocomplete": "off", "inputmode": "text"}),
+            )
+
+    def clean_typed(self) -> str:
+        """What was typed; raises ValidationError for anything but what was asked for."""
+        said: str = self.cleaned_data["typed"].strip()
+        if said != self.typed:
+            raise forms.ValidationError(_("Type exactly %(text)s.") % {"text": self.typed})
+        return said
+
+    def show(self, error: DomainError) -> None:
+        """Put a refusal where it belongs: at its field, or above the form."""
+        self.add_error(None, explain(error))
+        for name, problems in _flatten(error.fields.get("errors")):
+            for problem in problems:
+                if name in self.fields:
+                    self.add_error(name, problem)
+                else:
+                    self.add_error(None, f"{name}: {problem}")
+
+
+def _reason(**options: Any) -> forms.CharField:
+    return forms.CharField(
+        label=gettext_lazy("Reason"),
+        help_text=gettext_lazy("It goes into the journal."),
+        max_length=MAX_REASON,
+        widget=forms.Textarea({"rows": 3}),
+        **options,
+    )
+
+
+class ReasonForm(ActionForm):
+    """A reason that must be given."""
+
+    reason = _reason()
+
+
+class OptionalReasonForm(ActionForm):
+    """A reason that may be given."""
+
+    reason = _reason(required=False)
+
+
+class Action(Generic[Row]):
+    """A transition as a button: of one row, or with None for a row, of a list."""
+
+    name: ClassVar[str]
+    label: ClassVar[Text]
+    icon: ClassVar[str] = ""
+    tone: ClassVar[str] = "plain"  # plain, primary or danger
+    permission: ClassVar[str]
+    form: ClassVar[type[ActionForm]] = ActionForm
+
+    def offered(self, actor: Actor, row: Row) -> bool:  # noqa: ARG002 - subclasses look
+        """Whether the button has any sense here; a button that has none is not shown at all."""
+        return True
+
+    def obstacle(self, actor: Actor, row: Row) -> Text:  # noqa: ARG002 - subclasses look
+        """Why it cannot be pressed now; empty when it can."""
+        return ""
+
+    def question(self, row: Row) -> Text:
+        """What will happen, in a sentence, with the count and the sum where there are any."""
+        raise NotImplementedError
+
+    def sections(self, actor: Actor, row: Row) -> Sequence[Section]:  # noqa: ARG002 - subclasses look
+        """What whoever confirms should have before their eyes."""
+        return ()
+
+    def typed(self, row: Row) -> str:  # noqa: ARG002 - subclasses look
+        """What must be typed as a confirmation; empty for nothing."""
+        return ""
+
+    def initial(self, row: Row) -> dict[str, Any]:  # noqa: ARG002 - subclasses look
+        """What the form begins with."""
+        return {}
+
+    def make_form(self, actor: Actor, row: Row, data: Any = None) -> ActionForm:  # noqa: ARG002 - subclasses look
+        """The form, empty or as it was sent."""
+        return self.form(data, initial=self.initial(row), typed=self.typed(row))
+
+    def perform(self, *, actor: Actor, row: Row, data: dict[str, Any], key: RequestKey) -> Answer:
+        """Call the service, once under the key; an answer made by `done` or `refused`."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """An action as it stands on a page: `obstacle` says why it cannot be pressed now."""
+
+    action: Action[Any]
+    url: str
+    obstacle: Text = ""
+
+
+def done(message: Text, *, to: str) -> Answer:
+    """It happened: what to say, and the page to go on to."""
+    return Answer(200, {"message": str(message), "to": to})
+
+
+def refused(error: DomainError, *, to: str) -> Answer:
+    """It did not happen, though something else was written: what to say, and the page that shows it."""
+    return Answer(error.status, {"message": explain(error), "to": to})
+
+
+def then(message: Callable[[Any], Text], to: Callable[[Any], str]) -> Callable[[Any], Answer]:
+    """How a service's result becomes an answer."""
+    return lambda result: done(message(result), to=to(result))
+
+
+def request_key(request: HttpRequest, actor: Actor, action: str, data: Mapping[str, Any]) -> RequestKey:
+    """The form's key with what it belongs to: this person, this action, this content."""
+    said = {name: value for name, value in data.items() if name != "key"}
+    return RequestKey(
+        scope=f"{actor.id} POST {action}",
+        key=str(data["key"]),
+        fingerprint=fingerprint(path=request.path, body=said),
+    )
+
+
+def explain(error: DomainError) -> str:
+    """A refusal as one text: its sentence, and the reasons it lists."""
+    reasons = error.fields.get("drift") or ()
+    return " ".join([error.message, *map(str, reasons)])
+
+
+def _flatten(errors: Any) -> list[tuple[str, list[str]]]:
+    if not isinstance(errors, Mapping):
+        return []
+    flat: list[tuple[str, list[str]]] = []
+    for name, problems in errors.items():
+        if isinstance(problems, Mapping):
+            flat += _flatten(problems)
+        else:
+            flat.append((str(name), [str(problem) for problem in problems]))
+    return flat

@@ -1,0 +1,290 @@
+"""The base of every model's admin: lists, pages and actions. Nothing is added, edited or deleted by hand.
+
+What may be seen is what the app's access module shows the viewer: anything else is not found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial, update_wrapper
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
+
+from django.contrib import messages
+from django.contrib.admin.utils import quote, unquote
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+from django.views.generic import RedirectView
+
+from opsconsole.core.actors import Actor
+from opsconsole.core.admin.actions import Action, ActionForm, Button, request_key
+from opsconsole.core.admin.display import Text
+from opsconsole.core.admin.pages import Section
+from opsconsole.core.admin.paging import CappedPaginator, NarrowList
+from opsconsole.core.errors import Denied, DomainError, NotFound
+from opsconsole.core.idempotency import Answer, KeyInFlight
+from opsconsole.core.models import User
+
+Row = TypeVar("Row", bound=Model)
+View = Callable[..., HttpResponse]
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin as _ModelAdmin
+else:
+    from unfold.admin import ModelAdmin
+
+    class _ModelAdmin(ModelAdmin):
+        """unfold's, subscriptable as django-stubs has it."""
+
+        def __class_getitem__(cls, _row: object) -> type[ModelAdmin]:
+            return cls
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """The actor that is the viewer."""
+    return Actor.of(cast(User, request.user))
+
+
+class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
+    """A model whose rows can be listed, looked at, and moved by actions."""
+
+    actions = None
+    list_per_page = 50
+    show_full_result_count = False
+    paginator = CappedPaginator
+    sortable_by: ClassVar[Sequence[str]] = ()
+    change_list_template = "console/list.html"
+    detail_template: ClassVar[str] = "console/detail.html"
+    row_actions: ClassVar[Sequence[Action[Any]]] = ()
+
+    # --- what a model says of itself ---
+
+    def visible(self, actor: Actor) -> QuerySet[Row]:
+        """The rows the actor may see; raises Denied for one who may see none."""
+        raise NotImplementedError
+
+    def heading(self, row: Row) -> Text:
+        """The title of a row's page."""
+        return str(row)
+
+    def badge(self, row: Row) -> Text:  # noqa: ARG002 - subclasses look
+        """What stands beside the title: a state."""
+        return ""
+
+    def sections(self, request: HttpRequest, row: Row) -> Sequence[Section]:
+        """The page of a row, from top to bottom."""
+        raise NotImplementedError
+
+    def side(self, request: HttpRequest, row: Row) -> Sequence[Section]:  # noqa: ARG002 - subclasses look
+        """What stands beside it on a wide screen."""
+        return ()
+
+    def list_actions(self) -> Sequence[Action[None]]:
+        """Actions that belong to no row."""
+        return ()
+
+    def more_urls(self) -> dict[str, View]:
+        """Views of a row besides its page, read only: `name -> view(request, row)`."""
+        return {}
+
+    # --- permissions ---
+
+    def has_view_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:  # noqa: ARG002 - by access
+        """Whether the viewer may see any row."""
+        known: dict[type[Model], bool] = request.__dict__.setdefault("_visible_models", {})
+        if self.model not in known:
+            try:
+                self.visible(actor_of(request))
+            except Denied:
+                known[self.model] = False
+            else:
+                known[self.model] = True
+        return known[self.model]
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """The same, for the menu."""
+        return self.has_view_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+        """Nobody adds by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:  # noqa: ARG002
+        """Nobody edits by hand."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:  # noqa: ARG002
+        """Nobody deletes."""
+        return False
+
+    # --- rows ---
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Row]:
+        """The rows the viewer may see."""
+        try:
+            return self.visible(actor_of(request))
+        except Denied:
+            return self.model._default_manager.none()
+
+    def row_or_404(self, request: HttpRequest, object_id: str) -> Row:
+        """One row; raises Http404 for one the viewer may not see, PermissionDenied where they may see none."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            row = self.get_queryset(request).filter(pk=unquote(object_id)).first()
+        except (ValidationError, ValueError):
+            row = None
+        if row is None:
+            raise Http404
+        return row
+
+    # --- addresses ---
+
+    def url_name(self, name: str) -> str:
+        """The name of an address of this model."""
+        return f"{self.model._meta.app_label}_{self.model._meta.model_name}_{name}"
+
+    def get_urls(self) -> list[URLPattern]:
+        """The list, the pages, the actions; none of Django's forms."""
+        add = partial(self._url, kind="<path:object_id>/")
+        return [
+            self._url("", "changelist", self.changelist_view),
+            *(self._url(f"{a.name}/", a.name, partial(self.action_view, action=a)) for a in self.list_actions()),
+            *(add(f"{a.name}/", a.name, partial(self.action_view, action=a)) for a in self.row_actions),
+            *(add(f"{name}/", name, partial(self._row_view, view=view)) for name, view in self.more_urls().items()),
+            add("change/", "change", self.detail_view),
+            path("<path:object_id>/", self.admin_site.admin_view(RedirectView.as_view(pattern_name=self._page_name))),
+        ]
+
+    @property
+    def _page_name(self) -> str:
+        return f"{self.admin_site.name}:{self.url_name('change')}"
+
+    def _url(self, route: str, name: str, view: View, *, kind: str = "") -> URLPattern:
+        def wrapper(*args: Any, **kwargs: Any) -> HttpResponse:
+            return self.admin_site.admin_view(view)(*args, **kwargs)
+
+        wrapper.model_admin = self  # type: ignore[attr-defined] # as Django's own
+        if not isinstance(view, partial):
+            update_wrapper(wrapper, view)
+        return path(f"{kind}{route}", wrapper, name=self.url_name(name))
+
+    # --- views ---
+
+    @method_decorator(require_safe)
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, with the actions that belong to no row."""
+        context = {**(extra_context or {}), "buttons": self._list_buttons(request)}
+        return super().changelist_view(request, context)
+
+    @method_decorator(require_safe)
+    def detail_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The page of a row."""
+        row = self.row_or_404(request, object_id)
+        context = {
+            "heading": self.heading(row),
+            "badge": self.badge(row),
+            "buttons": self.buttons(request, row),
+            "sections": self.sections(request, row),
+            "side": self.side(request, row),
+        }
+        return self._render(request, self.detail_template, row, context)
+
+    @method_decorator(require_safe)
+    def _row_view(self, request: HttpRequest, object_id: str, *, view: View) -> HttpResponse:
+        return view(request, self.row_or_404(request, object_id))
+
+    @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
+    def action_view(self, request: HttpRequest, *, action: Action[Any], object_id: str | None = None) -> HttpResponse:
+        """What an action would do; by POST, do it."""
+        actor = actor_of(request)
+        row = None if object_id is None else self.row_or_404(request, object_id)
+        if not actor.may(action.permission, row):
+            raise PermissionDenied
+        form = action.make_form(actor, row, request.POST if request.method == "POST" else None)
+        status = 200
+        if request.method == "POST":
+            answer = self._perform(request, actor, action, row, form)
+            if isinstance(answer, Answer):
+                say = messages.error if answer.status >= 400 else messages.success  # noqa: PLR2004 - HTTP's errors
+                say(request, answer.body["message"])
+                return HttpResponseRedirect(answer.body["to"])
+            status = answer
+            row = None if object_id is None else self.row_or_404(request, object_id)  # it may have moved meanwhile
+        context = {
+            "action": action,
+            "form": form,
+            "question": action.question(row),
+            "obstacle": action.obstacle(actor, row),
+            "sections": action.sections(actor, row),
+            "back": self._back(row),
+        }
+        return self._render(request, "console/confirm.html", row, context, status=status)
+
+    def _perform(
+        self, request: HttpRequest, actor: Actor, action: Action[Any], row: Row | None, form: ActionForm
+    ) -> Answer | int:
+        """The answer of the action; the status of its refusal, which the form then shows."""
+        if not form.is_valid():
+            return 400
+        key = request_key(request, actor, self.url_name(action.name), form.cleaned_data)
+        try:
+            return action.perform(actor=actor, row=row, data=form.cleaned_data, key=key)
+        except NotFound as error:
+            raise Http404(error.message) from error
+        except KeyInFlight:
+            # The same form, sent twice at the same moment: the first one does it.
+            return Answer(200, {"message": _("This is being done already."), "to": self._back(row)})
+        except DomainError as error:
+            form.show(error)
+            return error.status
+
+    def _back(self, row: Row | None) -> str:
+        if row is None:
+            return reverse(f"{self.admin_site.name}:{self.url_name('changelist')}")
+        return reverse(self._page_name, args=[quote(str(row.pk))])
+
+    # --- buttons ---
+
+    def buttons(self, request: HttpRequest, row: Row) -> list[Button]:
+        """The actions that the viewer holds the right to and that have sense here."""
+        actor = actor_of(request)
+        return [
+            Button(
+                action,
+                reverse(f"{self.admin_site.name}:{self.url_name(action.name)}", args=[quote(str(row.pk))]),
+                action.obstacle(actor, row),
+            )
+            for action in self.row_actions
+            if actor.may(action.permission, row) and action.offered(actor, row)
+        ]
+
+    def _list_buttons(self, request: HttpRequest) -> list[Button]:
+        actor = actor_of(request)
+        return [
+            Button(action, reverse(f"{self.admin_site.name}:{self.url_name(action.name)}"))
+            for action in self.list_actions()
+            if actor.may(action.permission) and action.offered(actor, None)
+        ]
+
+    def _render(
+        self, request: HttpRequest, template: str, row: Row | None, context: dict[str, Any], *, status: int = 200
+    ) -> TemplateResponse:
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined] # as Django's own views do
+        everything = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": row,
+            "title": context.get("heading") or self.opts.verbose_name_plural,
+            **context,
+        }
+        return TemplateResponse(request, template, everything, status=status)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[NarrowList]:  # noqa: ARG002 - Django's form
+        """The list that counts no more than it must."""
+        return NarrowList

@@ -1,0 +1,215 @@
+"""How values look in the admin: money, times, states, links. Everything here returns text or safe HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from django.contrib.admin.utils import quote
+from django.db.models import Model
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.functional import Promise
+from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.timesince import timesince, timeuntil
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from opsconsole.core.states import Stateful
+
+Text = str | Promise
+
+NOTHING: Final = "–"
+JUST_NOW: Final = timedelta(seconds=60)
+HASH_SHOWN: Final = 12
+
+# How alarming a state is; the rest is plain.
+TONES: Final[dict[str, str]] = {
+    **dict.fromkeys(("succeeded", "settled", "approved", "active", "delivered", "sealed", "alive", "consumed"), "good"),
+    **dict.fromkeys(("executing", "running", "rolling_back", "sending", "sent", "queued"), "info"),
+    **dict.fromkeys(("staged", "pending", "paused", "held", "partial", "rollback_partial", "returned", "due"), "warn"),
+    **dict.fromkeys(("failed", "unknown", "rejected", "frozen", "dead", "silent", "broken"), "bad"),
+}
+
+
+def label(text: Text, tone: str = "plain") -> SafeString:
+    """A coloured word: `good`, `info`, `warn`, `bad` or `plain`."""
+    return format_html('<span class="ops-label ops-{}">{}</span>', tone, text)
+
+
+def state_label(value: str, text: Text = "") -> SafeString:
+    """A state in its colour."""
+    return label(text or value.replace("_", " "), TONES.get(value, "plain"))
+
+
+def state_of(row: Stateful) -> SafeString:
+    """The state of a row in its colour."""
+    return state_label(row.status, row.state.label)
+
+
+def number(value: int) -> str:
+    """A whole number with separators for thousands."""
+    return number_format(value, use_l10n=True, force_grouping=True)
+
+
+def amount(value: Decimal | str) -> str:
+    """An amount with two decimals and separators for thousands; what is no number stays as it is."""
+    try:
+        return number_format(Decimal(value), decimal_pos=2, use_l10n=True, force_grouping=True)
+    except InvalidOperation:
+        return str(value)
+
+
+def money(value: Decimal | str, currency: str) -> SafeString:
+    """An amount of money, its currency after it."""
+    return format_html('<span class="ops-money">{} <span>{}</span></span>', amount(value), currency)
+
+
+def sums(by_currency: Mapping[str, Decimal | str]) -> SafeString:
+    """Amounts in several currencies, a line each."""
+    if not by_currency:
+        return mark_safe(NOTHING)  # noqa: S308 - a constant
+    return format_html_join(
+        mark_safe("<br>"), "{}", ((money(value, currency),) for currency, value in sorted(by_currency.items()))
+    )
+
+
+def sums_as_text(by_currency: Mapping[str, Decimal | str]) -> str:
+    """The same in one plain line, for a sentence."""
+    return ", ".join(f"{amount(value)} {currency}" for currency, value in sorted(by_currency.items())) or "0"
+
+
+def moment(at: datetime | None) -> SafeString | str:
+    """A time in UTC, and how long ago or ahead that is."""
+    if at is None:
+        return NOTHING
+    return format_html(
+        '<time class="ops-time" datetime="{}" title="{} UTC"><span>{}</span> <span class="ops-subtle">{}</span></time>',
+        at.isoformat(),
+        at.strftime("%Y-%m-%d %H:%M:%S.%f"),
+        at.strftime("%Y-%m-%d %H:%M:%S"),
+        relative(at),
+    )
+
+
+def relative(at: datetime) -> str:
+    """How long ago, or how far ahead."""
+    now = timezone.now()
+    if abs(now - at) < JUST_NOW:
+        return _("just now")
+    if at < now:
+        return _("%(time)s ago") % {"time": timesince(at, now, depth=1)}
+    return _("in %(time)s") % {"time": timeuntil(at, now, depth=1)}
+
+
+def code(text: str) -> SafeString | str:
+    """An id or a key, in full."""
+    return format_html('<code class="ops-code">{}</code>', text) if text else NOTHING
+
+
+def short(text: str) -> SafeString | str:
+    """The beginning of a hash; all of it where the pointer rests."""
+    if not text:
+        return NOTHING
+    if len(text) <= HASH_SHOWN:
+        return code(text)
+    return format_html('<code class="ops-code" title="{}">{}…</code>', text, text[:HASH_SHOWN])
+
+
+def yes_no(value: bool) -> str:  # noqa: FBT001 - this is what it shows
+    """A flag in words."""
+    return _("yes") if value else _("no")
+
+
+def link(url: str, text: Any) -> SafeString:
+    """A link."""
+    return format_html('<a class="ops-link" href="{}">{}</a>', url, text)
+
+
+def row_url(row: Model) -> str:
+    """The admin's page of a row."""
+    return row_url_of(type(row), row.pk)
+
+
+def row_url_of(model: type[Model], pk: object) -> str:
+    """The admin's page of the row with this key."""
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[quote(str(pk))])
+
+
+def row_link(row: Model | None, text: Any = "") -> SafeString | str:
+    """A link to the page of a row."""
+    return NOTHING if row is None else link(row_url(row), text or str(row))
+
+
+def list_url(model: type[Model], **narrowed: object) -> str:
+    """The admin's list of a model, narrowed by these parameters."""
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    return f"{url}?{urlencode(narrowed)}" if narrowed else url
+
+
+WORDS: Final[dict[str, Text]] = {
+    "iban": gettext_lazy("IBAN"),
+    "bic": gettext_lazy("BIC"),
+    "id": gettext_lazy("id"),
+    "at": gettext_lazy("at"),
+    "ttl_seconds": gettext_lazy("time to live (seconds)"),
+}
+
+
+def word(key: str) -> str:
+    """The name of a JSON member, for people."""
+    return str(WORDS.get(key) or key.replace("_", " "))
+
+
+def plain(value: Any) -> SafeString | str:
+    """A JSON value as people read it: an object as terms with their values, a list of objects as a table."""
+    match value:
+        case None | "":
+            return NOTHING
+        case bool():
+            return yes_no(value)
+        case Mapping():
+            return _terms(value)
+        case list() | tuple():
+            return _list(value)
+        case _:
+            return str(value)
+
+
+def _terms(value: Mapping[str, Any]) -> SafeString | str:
+    if not value:
+        return NOTHING
+    rows = format_html_join("", "<dt>{}</dt><dd>{}</dd>", ((word(key), plain(item)) for key, item in value.items()))
+    return format_html('<dl class="ops-terms">{}</dl>', rows)
+
+
+def _list(value: Sequence[Any]) -> SafeString | str:
+    if not value:
+        return NOTHING
+    if all(isinstance(item, Mapping) for item in value):
+        return _grid(value)
+    if any(isinstance(item, Mapping | list | tuple) for item in value):
+        return format_html('<ul class="ops-list">{}</ul>', format_html_join("", "<li>{}</li>", _each(value)))
+    return ", ".join(str(plain(item)) for item in value)
+
+
+def _each(values: Iterable[Any]) -> Iterable[tuple[Any]]:
+    return ((plain(value),) for value in values)
+
+
+def _grid(rows: Sequence[Mapping[str, Any]]) -> SafeString:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    head = format_html_join("", "<th scope=col>{}</th>", ((word(key),) for key in columns))
+    body = format_html_join(
+        "", "<tr>{}</tr>", ((format_html_join("", "<td>{}</td>", _each(row.get(key) for key in columns)),) for row in rows)
+    )
+    return format_html(
+        '<div class="ops-scroll"><table class="ops-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>',
+        head,
+        body,
+    )

@@ -1,0 +1,92 @@
+"""What a page of the admin is made of: sections of facts, tables, notices, and fragments with a template of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from opsconsole.core.admin.display import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a section leads on to."""
+
+    url: str
+    text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names and values."""
+
+    template: ClassVar[str] = "console/sections/facts.html"
+    title: Text
+    rows: Sequence[tuple[Text, Any]]
+    more: Link | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A few numbers that matter most, each with its name and, where there is a list behind it, a link."""
+
+    template: ClassVar[str] = "console/sections/figures.html"
+    title: Text
+    figures: Sequence[tuple[Text, Any, str]]
+    more: Link | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table; numbers stand to the right."""
+
+    title: Text
+    right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells; `empty` is said where there are none."""
+
+    template: ClassVar[str] = "console/sections/table.html"
+    title: Text
+    columns: Sequence[Column | Text]
+    rows: Iterable[Sequence[Any]]
+    empty: Text = ""
+    note: Text = ""
+    more: Link | None = None
+
+    @property
+    def heads(self) -> list[Column]:
+        """The columns, all of them as such."""
+        return [column if isinstance(column, Column) else Column(column) for column in self.columns]
+
+    @property
+    def lines(self) -> list[list[tuple[Column, Any]]]:
+        """The rows, each cell with its column."""
+        heads = self.heads
+        return [list(zip(heads, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence that must not be overlooked."""
+
+    template: ClassVar[str] = "console/sections/notice.html"
+    text: Text
+    tone: str = "info"
+    title: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """Anything else: a template with what it needs."""
+
+    template: str
+    title: Text = ""
+    context: dict[str, Any] = field(default_factory=dict)
+    more: Link | None = None
+
+
+Section = Facts | Figures | Table | Notice | Fragment

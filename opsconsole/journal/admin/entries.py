@@ -1,0 +1,186 @@
+"""Journal entries: the explorer, and each entry with its change and its proof."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as now_
+from django.utils.translation import gettext_lazy as _
+
+from opsconsole.core.actors import Actor
+from opsconsole.core.admin import display
+from opsconsole.core.admin.base import ConsoleAdmin, actor_of
+from opsconsole.core.admin.filters import Since
+from opsconsole.core.admin.pages import Facts, Link, Notice, Section
+from opsconsole.core.errors import DomainError
+from opsconsole.core.models import User
+from opsconsole.journal import keys, merkle, proofs, selectors
+from opsconsole.journal.admin.timeline import (
+    actor_text,
+    change_table,
+    models_by_table,
+    subject_link,
+    subject_text,
+    verb_label,
+)
+from opsconsole.journal.errors import NotSealed
+from opsconsole.journal.models import Entry
+from opsconsole.journal.notes import BadNote, TreeHead, open_note
+
+OTHER_KINDS = ("journal", "auth_group")
+REASON_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """Whether an entry is in the signed tree, checked now from its stored bytes."""
+
+    tone: str
+    text: str
+    index: int | None = None
+    size: int | None = None
+
+
+def inclusion_of(entry: Entry) -> Inclusion:
+    """Hash the entry's bytes, walk its path, and hold the root against the signed checkpoint."""
+    try:
+        proof = proofs.prove_entry(entry)
+        head = TreeHead.parse(open_note(proof["checkpoint"], keys.trusted()))
+    except NotSealed:
+        return Inclusion("warn", now_("Not sealed yet: the sealer gives it its place within a second or two."))
+    except (DomainError, BadNote) as error:
+        return Inclusion("bad", str(error))
+    path = [base64.b64decode(node) for node in proof["path"]]
+    index, size = proof["index"], proof["size"]
+    if head.size == size and merkle.verify_inclusion(merkle.leaf_hash(entry.body.encode()), index, size, path, head.root):
+        return Inclusion("good", now_("In the signed tree: the proof verifies."), index, size)
+    return Inclusion("bad", now_("The entry does not hash to what was signed: it was changed."), index, size)
+
+
+@admin.register(Entry)
+class EntryAdmin(ConsoleAdmin[Entry]):
+    """What happened, newest first."""
+
+    list_display = ("seq", "when", "who", "what", "about", "why")
+    list_filter = (Since.by("at"), "actor_kind")
+    ordering = selectors.NEWEST_FIRST
+    search_fields = ("verb",)
+    search_help_text = _("A verb, a user, or the id of an entry or a subject, in full")
+
+    def visible(self, actor: Actor) -> QuerySet[Entry]:
+        """The entries the actor may see."""
+        return selectors.entries(actor=actor).defer("leaf")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Entry], search_term: str
+    ) -> tuple[QuerySet[Entry], bool]:
+        """What an index finds: an id, a verb, an actor."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        known = [str(pk) for pk in User.objects.filter(username=term).values_list("pk", flat=True)]
+        wanted = Q(verb=term) | Q(actor_id__in=[term, *known])
+        wanted |= Q(subject_kind__in=[*models_by_table(), *OTHER_KINDS], subject_id=term)
+        try:
+            wanted |= Q(pk=UUID(term))
+        except ValueError:
+            pass
+        return queryset.filter(wanted), False
+
+    @admin.display(description=_("time"))
+    def when(self, entry: Entry) -> SafeString | str:
+        """When."""
+        return display.moment(entry.at)
+
+    @admin.display(description=_("who"))
+    def who(self, entry: Entry) -> str:
+        """Who did it."""
+        return actor_text(entry.actor_kind, entry.actor_name)
+
+    @admin.display(description=_("what"))
+    def what(self, entry: Entry) -> SafeString | str:
+        """What was done."""
+        return verb_label(entry.verb)
+
+    @admin.display(description=_("to what"))
+    def about(self, entry: Entry) -> str:
+        """What it was done to."""
+        return subject_text(entry.subject_kind, entry.subject_id)
+
+    @admin.display(description=_("why"))
+    def why(self, entry: Entry) -> str:
+        """The reason that was given."""
+        reason = str(entry.content["reason"])
+        return reason if len(reason) <= REASON_SHOWN else f"{reason[:REASON_SHOWN]}…"
+
+    def heading(self, row: Entry) -> str:
+        """The verb."""
+        return row.verb
+
+    def badge(self, row: Entry) -> SafeString:
+        """The number of the entry."""
+        return display.label(f"#{row.seq}")
+
+    def sections(self, request: HttpRequest, row: Entry) -> Sequence[Section]:
+        """Who, what, the change."""
+        content = row.content
+        return [
+            Facts(
+                _("Entry"),
+                [
+                    (_("time"), display.moment(row.at)),
+                    (_("who"), actor_text(row.actor_kind, row.actor_name)),
+                    (_("actor id"), display.code(row.actor_id)),
+                    (_("what"), verb_label(row.verb)),
+                    (_("to what"), subject_link(request, row.subject_kind, row.subject_id)),
+                    (_("why"), content["reason"] or display.NOTHING),
+                    (_("request id"), display.code(content["request_id"])),
+                ],
+                more=Link(
+                    display.list_url(Entry, subject_kind=row.subject_kind, subject_id=row.subject_id),
+                    _("Everything about this subject"),
+                ),
+            ),
+            change_table(content["before"], content["after"]),
+        ]
+
+    def side(self, request: HttpRequest, row: Entry) -> Sequence[Section]:  # noqa: ARG002
+        """The proof."""
+        found = inclusion_of(row)
+        facts: list[tuple[Any, Any]] = [(_("leaf hash"), display.short(bytes(row.leaf).hex()))]
+        if found.index is not None and found.size is not None:
+            facts += [
+                (_("leaf index"), display.number(found.index)),
+                (_("checkpoint of"), _("%(size)s entries") % {"size": display.number(found.size)}),
+            ]
+        more = Link(reverse("admin:journal_entry_proof", args=[row.pk]), _("Download the proof (JSON)"))
+        return [
+            Notice(found.text, found.tone, _("Proof")),
+            Facts(_("Place in the tree"), facts, more=more if found.index is not None else None),
+        ]
+
+    def more_urls(self) -> dict[str, Callable[..., HttpResponse]]:
+        """The proof as a file."""
+        return {"proof": self.proof_view}
+
+    def proof_view(self, request: HttpRequest, row: Entry) -> HttpResponse:
+        """What `tools/verify_journal.py proof` checks offline; 409 while the entry is not sealed."""
+        try:
+            proof = proofs.prove_entry(selectors.entry(entry_id=row.pk, actor=actor_of(request)))
+        except DomainError as error:
+            return HttpResponse(error.message, status=error.status, content_type="text/plain; charset=utf-8")
+        return HttpResponse(
+            json.dumps(proof, indent=2, ensure_ascii=False),
+            content_type="application/json",
+            headers={"Content-Disposition": f'attachment; filename="journal-{row.seq}.proof.json"'},
+        )

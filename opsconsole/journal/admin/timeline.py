@@ -1,0 +1,117 @@
+"""Entries as people read them: who did what to what, what changed, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from django.apps import apps
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from opsconsole.core.admin import display
+from opsconsole.core.admin.display import Text
+from opsconsole.core.admin.pages import Column, Fragment, Link, Table
+from opsconsole.journal.models import Entry
+
+DIRECT_SQL: Final = "direct_sql"
+SHOWN_ON_PAGES: Final = 25
+TONES: Final[dict[str, str]] = {DIRECT_SQL: "bad", "journal.broken": "bad"}
+
+
+@lru_cache(maxsize=1)
+def models_by_table() -> dict[str, type[Model]]:
+    """Every model by its table: the kinds of subjects that are rows."""
+    return {model._meta.db_table: model for model in apps.get_models()}
+
+
+def model_of(kind: str) -> type[Model] | None:
+    """The model whose rows are subjects of this kind; None for what is no row."""
+    return models_by_table().get(kind)
+
+
+def subject_text(kind: str, subject_id: str) -> str:
+    """A subject in words."""
+    model = model_of(kind)
+    name = str(model._meta.verbose_name) if model else kind.replace("_", " ")
+    return f"{name} {subject_id}"
+
+
+def subject_link(request: HttpRequest, kind: str, subject_id: str) -> SafeString | str:
+    """A subject, leading to its page where the viewer may see such pages."""
+    model, text = model_of(kind), subject_text(kind, subject_id)
+    shown = admin.site._registry.get(model) if model else None
+    if model is None or shown is None or not shown.has_view_permission(request):
+        return text
+    return display.link(display.row_url_of(model, subject_id), text)
+
+
+def verb_label(verb: str) -> SafeString | str:
+    """A verb; in red where it tells of something that should not have happened."""
+    tone = TONES.get(verb)
+    return display.label(verb, tone) if tone else verb
+
+
+def actor_text(kind: str, name: str) -> str:
+    """An actor in words: users by their name, others with what they are."""
+    return name if kind == "user" or name.startswith(f"{kind}:") else f"{kind}: {name}"
+
+
+def change_table(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, title: Text = "") -> Table:
+    """What changed, a line for each member."""
+    was, now = before or {}, after or {}
+    names = list(dict.fromkeys([*was, *now]))
+    return Table(
+        title or _("What changed"),
+        [Column(_("field")), Column(_("before")), Column(_("after"))],
+        [[display.word(name), display.plain(was.get(name)), display.plain(now.get(name))] for name in names],
+        empty=_("Nothing: the entry only says that it happened."),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One entry in a timeline."""
+
+    at: datetime
+    actor: str
+    verb: SafeString | str
+    move: str
+    reason: str
+    url: str
+
+
+def _happening(entry: Entry, *, linked: bool) -> Happening:
+    content = entry.content
+    was, now = (content["before"] or {}).get("status"), (content["after"] or {}).get("status")
+    return Happening(
+        at=entry.at,
+        actor=actor_text(entry.actor_kind, entry.actor_name),
+        verb=verb_label(entry.verb),
+        move=f"{was} → {now}" if was and now and was != now else "",
+        reason=content["reason"],
+        url=display.row_url(entry) if linked else "",
+    )
+
+
+def timeline(request: HttpRequest, entries: Iterable[Entry], *, more: Link | None = None) -> Fragment:
+    """The newest of these entries; each leads to its page where the viewer may see the journal."""
+    linked = admin.site._registry[Entry].has_view_permission(request)
+    happenings = [_happening(entry, linked=linked) for entry in list(entries)[:SHOWN_ON_PAGES]]
+    return Fragment(
+        "console/sections/timeline.html",
+        _("Journal"),
+        {"happenings": happenings},
+        more=more if linked else None,
+    )
+
+
+def all_entries_of(kind: str, subject_id: object) -> Link:
+    """The list of the journal, narrowed to a subject."""
+    return Link(display.list_url(Entry, subject_kind=kind, subject_id=subject_id), _("All entries"))

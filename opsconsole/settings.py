@@ -207,6 +207,8 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+if OPS_ENV == "test":  # a hundred people a minute are made there, and none of them has anything to lose
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LOGIN_URL = "admin:login"
 REST_KNOX = {
     "AUTH_HEADER_PREFIX": "Bearer",
@@ -299,6 +301,7 @@ if _bucket := env("ARTIFACTS_BUCKET", default=""):
 # --- the outside world ----------------------------------------------------------------------------------------------
 
 RUN_DEADLINE_SECONDS = env.int("MAX_RUN_TIME_MS", default=3_600_000) // 1000
+RUN_LEASE_SECONDS = env.float("RUN_LEASE_SECONDS", default=30.0)  # how long a lost worker's run waits for another
 SANDBOX_BANK_URL = env("SANDBOX_BANK_URL", default="http://127.0.0.1:8090")
 
 # --- logs -----------------------------------------------------------------------------------------------------------

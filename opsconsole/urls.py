@@ -9,6 +9,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from opsconsole.core import health
 
+READ_ONLY = ["get", "head"]
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
@@ -16,10 +18,15 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
-    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/schema", SpectacularAPIView.as_view(http_method_names=READ_ONLY), name="schema"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema", http_method_names=READ_ONLY), name="docs"),
     path("api/", include("opsconsole.journal.urls")),
     path("api/", include("opsconsole.approvals.urls")),
     path("api/ops/", include("opsconsole.treasury.urls")),
     path("api/ops/", include("opsconsole.plans.urls")),
 ]
+
+handler400 = "opsconsole.core.problems.bad_request"
+handler403 = "opsconsole.core.problems.denied"
+handler404 = "opsconsole.core.problems.not_found"
+handler500 = "opsconsole.core.problems.fault"

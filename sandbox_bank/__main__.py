@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import socket
 import sys
 from pathlib import Path
 
+from sandbox_bank.control import parse_accounts
+from sandbox_bank.problems import BankProblem
 from sandbox_bank.server import BACKLOG, Bank
 from sandbox_bank.signing import Keyring
 from sandbox_bank.store import Store, StoreInUse
@@ -30,15 +33,22 @@ def main() -> int:
         default=os.environ.get("SANDBOX_BANK_SECRET", "sandbox-secret"),
         help="better by SANDBOX_BANK_SECRET",
     )
+    parser.add_argument(
+        "--accounts",
+        type=Path,
+        metavar="FILE",
+        help='accounts to open at the start: {"accounts": [{"iban", "currency", "opening_balance"}]}',
+    )
     options = parser.parse_args()
     try:
+        accounts = parse_accounts(json.loads(options.accounts.read_bytes())) if options.accounts else []
         listener = socket.create_server((options.host, options.port), backlog=BACKLOG)
         store = Store(options.store, execute_after=options.execute_after, settle_after=options.settle_after)
-    except (OSError, StoreInUse) as error:
+    except (OSError, ValueError, BankProblem, StoreInUse) as error:
         print(f"sandbox bank: {error}", file=sys.stderr)  # noqa: T201 - a command's error
         return 1
     bank = Bank(store=store, keyring=Keyring(options.key_id, options.secret.encode()))
-    asyncio.run(bank.serve(listener))
+    asyncio.run(bank.serve(listener, accounts))
     return 0
 
 

@@ -57,12 +57,9 @@ class Control:
 
     async def open_accounts(self, request: web.Request) -> web.Response:
         """POST /sandbox/accounts {"accounts": [{iban, currency, opening_balance}]}: open or set them."""
-        body = await _json(request)
-        accounts = body.get("accounts") if isinstance(body, dict) else None
-        if not isinstance(accounts, list):
-            raise BankProblem(400, "bad_accounts", "The body must be an object with a list of accounts.")
-        for iban, currency, milli in [_account(account) for account in accounts]:
-            self._store.open_account(iban, currency, milli)
+        accounts = parse_accounts(await _json(request))
+        for account in accounts:
+            self._store.open_account(*account)
         await self._store.written()
         return answer({"accounts": len(accounts)})
 
@@ -118,6 +115,14 @@ async def _json(request: web.Request) -> Any:
         return json.loads(await request.read())
     except (ValueError, RecursionError) as error:
         raise BankProblem(400, "not_json", "The body is not JSON.") from error
+
+
+def parse_accounts(body: Any) -> list[tuple[str, str, int]]:
+    """IBAN, currency and opening balance in thousandths of each of `{"accounts": [...]}`; raises BankProblem."""
+    accounts = body.get("accounts") if isinstance(body, dict) else None
+    if not isinstance(accounts, list):
+        raise BankProblem(400, "bad_accounts", "The body must be an object with a list of accounts.")
+    return [_account(account) for account in accounts]
 
 
 def _account(account: Any) -> tuple[str, str, int]:

@@ -9,7 +9,7 @@ import signal
 import socket
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -62,8 +62,11 @@ class Bank:
                 log.exception("payments could not move on; trying again")
             await asyncio.sleep(TICK_SECONDS)
 
-    async def serve(self, listener: socket.socket) -> None:
-        """Serve on this socket until SIGTERM or SIGINT."""
+    async def serve(self, listener: socket.socket, accounts: Sequence[tuple[str, str, int]] = ()) -> None:
+        """Open these accounts (IBAN, currency, thousandths), then serve on this socket until SIGTERM or SIGINT."""
+        for account in accounts:
+            self.store.open_account(*account)
+        await self.store.written()
         # A dropped client is everyday here; handlers run on, as a bank's would.
         runner = web.AppRunner(self.application(), access_log=None, handler_cancellation=False)
         await runner.setup()

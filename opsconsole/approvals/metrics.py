@@ -15,12 +15,16 @@ _OLDEST = (
 )
 _WAITS = """
     with actions as (select distinct action from approvals_policies union select action from approvals_waits)
-    select a.action, coalesce(w.{column}, 0) from actions a left join approvals_waits w using (action) order by 1
+    select a.action, coalesce(w.decided, 0), coalesce(w.seconds, 0) from actions a left join approvals_waits w using (action) order by 1
 """
 
 
-def _labelled(query: str) -> Samples:
-    return [((str(action),), float(value)) for action, value in rows(query)]
+def _pending() -> Samples:
+    return [((action,), float(pending)) for action, pending in rows(_BY_ACTION)]
+
+
+def _waits() -> Samples:
+    return [((action,), (float(decided), float(seconds))) for action, decided, seconds in rows(_WAITS)]
 
 
 register(
@@ -29,7 +33,7 @@ register(
         "Requests that wait for approvals, by action.",
         "gauge",
         ("action",),
-        lambda: _labelled(_BY_ACTION),
+        _pending,
     ),
     Fact(
         "ops_approvals_oldest_pending_seconds",
@@ -38,19 +42,11 @@ register(
         (),
         lambda: number(_OLDEST),
     ),
-    # Sum and count of one summary, each a series of its own: a rate of one over a rate of the other is the mean.
     Fact(
-        "ops_approval_wait_seconds_sum",
-        "Seconds that decided requests had waited until first approved or rejected, added up.",
-        "gauge",
+        "ops_approval_wait_seconds",
+        "Seconds that decided requests had waited until first approved or rejected.",
+        "summary",
         ("action",),
-        lambda: _labelled(_WAITS.format(column="seconds")),
-    ),
-    Fact(
-        "ops_approval_wait_seconds_count",
-        "Requests that were decided.",
-        "gauge",
-        ("action",),
-        lambda: _labelled(_WAITS.format(column="decided")),
+        _waits,
     ),
 )

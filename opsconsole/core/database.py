@@ -12,7 +12,7 @@ from django.db import connections
 from psycopg import sql
 
 # Their tables have grants of their own, narrower than the application's usual four rights.
-OWN_GRANTS = frozenset({"journal"})
+OWN_GRANTS = frozenset({"journal", "approvals"})
 
 
 def as_owner(alias: str = "default") -> AbstractContextManager[None]:

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 log = structlog.get_logger(__name__)
 
 
 def beat(name: str, *, kind: str, queues: str = "") -> None:
     """Say that the process of this name is alive; a database that does not answer is logged, not fatal."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "insert into core_worker_heartbeats (name, kind, queues) values (%s, %s, %s)"
-                " on conflict (name) do update set beat_at = now(), queues = excluded.queues",
-                [name, kind, queues],
-            )
-    except DatabaseError as error:
-        log.warning("heartbeat.failed", name=name, error=str(error))
-        connection.close()
+    _write(
+        "insert into core_worker_heartbeats (name, kind, queues) values (%s, %s, %s)"
+        " on conflict (name) do update set beat_at = now(), kind = excluded.kind, queues = excluded.queues",
+        [name, kind, queues],
+    )
 
 
 def retire(name: str) -> None:
     """Forget a process that ends in good order."""
+    _write("delete from core_worker_heartbeats where name = %s", [name])
+
+
+def _write(statement: str, parameters: Sequence[str]) -> None:
     try:
         with connection.cursor() as cursor:
-            cursor.execute("delete from core_worker_heartbeats where name = %s", [name])
-    except DatabaseError as error:
-        log.warning("heartbeat.failed", name=name, error=str(error))
-        connection.close()
+            cursor.execute(statement, parameters)
+    except Error as error:
+        log.warning("heartbeat.failed", name=parameters[0], error=str(error).strip())
+        connection.close()  # a broken one would never heal; the next beat opens another

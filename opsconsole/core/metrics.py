@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import structlog
 from django.db import DatabaseError, connection
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
@@ -20,7 +20,8 @@ from opsconsole.core import queue
 
 log = structlog.get_logger(__name__)
 
-Samples = Iterable[tuple[tuple[str, ...], float]]
+# The labels of each sample with its value; for a summary, how many were measured and what they add up to.
+Samples = Iterable[tuple[tuple[str, ...], float | tuple[float, float]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Fact:
 
     name: str
     help: str
-    kind: Literal["gauge", "counter"]
+    kind: Literal["gauge", "counter", "summary"]
     labels: tuple[str, ...]
     samples: Callable[[], Samples]
 
@@ -55,17 +56,22 @@ class FactCollector(Collector):
         """The metrics of this moment."""
         silent = 0
         for fact in registered():
-            family = GaugeMetricFamily if fact.kind == "gauge" else CounterMetricFamily
-            metric = family(fact.name, fact.help, labels=fact.labels)
             try:
-                for labels, value in fact.samples():
-                    metric.add_metric(list(labels), value)
+                metric = _metric(fact)
             except (DatabaseError, RedisError) as error:
                 log.warning("metrics.silent", metric=fact.name, error=str(error))
                 silent += 1
                 continue
             yield metric
         yield GaugeMetricFamily("ops_metric_errors", "Facts that could not be read at this scrape.", silent)
+
+
+def _metric(fact: Fact) -> Metric:
+    families = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily, "summary": SummaryMetricFamily}
+    metric = families[fact.kind](fact.name, fact.help, labels=fact.labels)
+    for labels, value in fact.samples():
+        metric.add_metric(list(labels), *(value if isinstance(value, tuple) else (value,)))
+    return metric
 
 
 def rows(query: str) -> list[tuple[Any, ...]]:

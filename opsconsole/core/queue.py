@@ -5,6 +5,7 @@ Losing a wake-up is therefore no loss: the sweepers find every row that is due a
 
 from __future__ import annotations
 
+import threading
 from uuid import UUID
 
 import structlog
@@ -21,12 +22,29 @@ log = structlog.get_logger(__name__)
 
 QUEUES = ("default", "plans", "campaigns", "sandbox", "trading")
 
+PATIENCE = 2.0  # seconds for Redis to answer a wake-up
 NO_RQ_TIMEOUT = -1  # runs carry a lease and a deadline in the database; RQ's own alarm would kill them blindly
 
 
+_leaving = threading.Event()
+
+
+def leaving() -> bool:
+    """Whether the worker that runs this job was told to end: a long job leaves at its next boundary."""
+    return _leaving.is_set()
+
+
+def leave() -> None:
+    """Ask the job of this process to leave; the worker's signal handler does."""
+    _leaving.set()
+
+
 def redis_connection() -> Redis:
-    """A connection to Redis, by URL only: the keyword form retries for seconds when the server is down."""
-    return Redis.from_url(settings.REDIS_URL)
+    """A connection to Redis, by URL only: the keyword form retries for seconds when the server is down.
+
+    A server that hangs is given up on too: whoever commits an operation must not wait for its wake-up.
+    """
+    return Redis.from_url(settings.REDIS_URL, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE)
 
 
 def after_commit(job: str, *ids: UUID | str | int, queue: str = "default") -> None:

@@ -4,9 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from opsconsole.journal.models import Entry
+
+ENTRY_EXAMPLE = {
+    "id": "01998a3c-5f10-7c41-9a55-3f0b6f6f2d11",
+    "seq": 4711,
+    "at": "2025-08-01T09:30:00.123456Z",
+    "actor": {"kind": "user", "id": "01998a00-11aa-7d00-8c33-aa01bb02cc03", "name": "finance_ops"},
+    "verb": "plan.staged",
+    "subject": {"kind": "ops_plans", "id": "01998a3b-0000-7abc-8def-0123456789ab"},
+    "before": {"status": "draft"},
+    "after": {"status": "staged"},
+    "reason": "",
+    "request_id": "7f1c3f1e-0c7e-4a0e-b7f4-5a2d0d1f9e60",
+}
+PROOF_EXAMPLE = {
+    "entry": '{"v": 1, "at": "2025-08-01T09:30:00.123456Z", "id": "01998a3c-5f10-7c41-9a55-3f0b6f6f2d11", "seq": 4711}',
+    "leaf_index": 1,
+    "tree_size": 2,
+    "audit_path": ["bjQLnP+zepicpUTmu3gKLHiQHT+zNzh2hRGjBhevoB0="],
+    "checkpoint": "opsconsole/journal\n2\n+sVCA+fMaWzw38tCySodnbr3CtnmIfS9jZhmLwDjwSU=\n"
+    "at 2025-08-01T09:30:01.000000Z\n\n— opsconsole/journal PvnutQ86JvJygBb+vuBCb99jzol1dpz0uWCYOS+a5a8ApEc21...\n",
+}
 
 
 class ActorSerializer(serializers.Serializer[dict[str, Any]]):
@@ -24,6 +46,7 @@ class SubjectSerializer(serializers.Serializer[dict[str, Any]]):
     id = serializers.CharField()
 
 
+@extend_schema_serializer(examples=[OpenApiExample("A plan was staged", value=ENTRY_EXAMPLE)])
 class EntrySerializer(serializers.ModelSerializer[Entry]):
     """One entry, read from its hashed body."""
 
@@ -40,6 +63,7 @@ class EntrySerializer(serializers.ModelSerializer[Entry]):
         read_only_fields = fields
 
 
+@extend_schema_serializer(examples=[OpenApiExample("Leaf 1 of 2", value=PROOF_EXAMPLE)])
 class ProofSerializer(serializers.Serializer[dict[str, Any]]):
     """That an entry is in the signed tree: what `tools/verify_journal.py proof` checks offline."""
 

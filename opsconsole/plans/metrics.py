@@ -20,9 +20,14 @@ def _plans() -> Samples:
             yield (state.value, plan_type.name), float(counted.get((state.value, plan_type.name), 0))
 
 
-def _ended(column: str) -> Samples:
-    counted = dict(rows(f"select status, {column} from ops_run_totals"))
+def _ended() -> Samples:
+    counted = dict(rows("select status, runs from ops_run_totals"))
     return [((status,), float(counted.get(status, 0))) for status in ENDED]
+
+
+def _durations() -> Samples:
+    found = {status: (float(runs), float(seconds)) for status, runs, seconds in rows("table ops_run_totals")}
+    return [((status,), found.get(status, (0.0, 0.0))) for status in ENDED]
 
 
 def _live() -> Samples:
@@ -45,13 +50,13 @@ def _doubtful() -> Samples:
 
 register(
     Fact("ops_plans", "Plans by status and type.", "gauge", ("status", "type"), _plans),
-    Fact("ops_plan_runs_total", "Runs that have ended, by status.", "counter", ("status",), lambda: _ended("runs")),
+    Fact("ops_plan_runs_total", "Runs that have ended, by status.", "counter", ("status",), _ended),
     Fact(
-        "ops_plan_run_seconds_total",
-        "Seconds from the request to the end of a run, summed over the runs that ended in the status.",
-        "counter",
+        "ops_plan_run_seconds",
+        "Seconds from the request to the end of a run, by the status it ended in.",
+        "summary",
         ("status",),
-        lambda: _ended("seconds"),
+        _durations,
     ),
     Fact("ops_plan_runs_live", "Runs that have not ended, by status.", "gauge", ("status",), _live),
     Fact(

@@ -62,7 +62,9 @@ def inclusion_of(entry: Entry) -> Inclusion:
         return Inclusion("bad", str(error))
     path = [base64.b64decode(node) for node in proof["path"]]
     index, size = proof["index"], proof["size"]
-    if head.size == size and merkle.verify_inclusion(merkle.leaf_hash(entry.body.encode()), index, size, path, head.root):
+    if head.size == size and merkle.verify_inclusion(
+        merkle.leaf_hash(entry.body.encode()), index, size, path, head.root
+    ):
         return Inclusion("good", now_("In the signed tree: the proof verifies."), index, size)
     return Inclusion("bad", now_("The entry does not hash to what was signed: it was changed."), index, size)
 

@@ -10,10 +10,12 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
+from opsconsole.approvals import kernel as approvals
 from opsconsole.core.actors import Actor
 from opsconsole.core.canonical import digest
 from opsconsole.core.errors import Denied
 from opsconsole.core.operations import operation
+from opsconsole.core.states import WrongState
 from opsconsole.journal.record import record
 from opsconsole.plans import access
 from opsconsole.plans.errors import ExternalIdTaken, PlanInvalid
@@ -22,14 +24,8 @@ from opsconsole.plans.states import OnFailure, PlanState
 from opsconsole.plans.transitions import take_back
 from opsconsole.plans.types import type_named
 
-EDITABLE = (
-    "name",
-    "description",
-    "payload",
-    "required_approvals",
-    "on_failure",
-    "not_before",
-    "not_after",
+EDITABLE = frozenset(
+    {"name", "description", "payload", "required_approvals", "on_failure", "not_before", "not_after"}
 )
 
 
@@ -71,7 +67,7 @@ def create_plan(*, draft: Draft, actor: Actor) -> tuple[Plan, bool]:
                 plan_type=draft.plan_type,
                 payload=payload,
                 asked_approvals=draft.required_approvals,
-                required_approvals=draft.required_approvals or 1,
+                required_approvals=_quorum(draft.plan_type, draft.required_approvals),
                 on_failure=draft.on_failure,
                 not_before=draft.not_before,
                 not_after=draft.not_after,
@@ -94,34 +90,35 @@ def create_plan(*, draft: Draft, actor: Actor) -> tuple[Plan, bool]:
 
 
 @operation
-def edit_plan(*, plan_id: UUID, changes: dict[str, Any], actor: Actor) -> Plan:
-    """Change a draft; its editor can then not approve it. Raises WrongState once it is staged."""
+def edit_plan(*, plan_id: UUID, changes: dict[str, Any], actor: Actor, back_to_draft: bool = False) -> Plan:
+    """Change a draft; its editor can then not approve it. Raises WrongState once it is staged.
+
+    `changes` maps names of EDITABLE to new values. With `back_to_draft` a staged or approved plan is first taken
+    back, all in one: changes that do not hold together leave it staged.
+    """
     plan = access.plan_for(actor, plan_id, "edit")
+    if back_to_draft:
+        take_back(plan, PlanState.DRAFT, actor=actor, reason="taken back to draft")
     if plan.status != PlanState.DRAFT:
-        raise PlanInvalid(
+        raise WrongState(
             f"The plan is {plan.state.label}; only a draft can be edited. Take it back to draft first.",
             status=plan.status,
+            wanted=PlanState.DRAFT.value,
         )
     before = _facts(plan)
-    for name in EDITABLE:
-        if name in changes:
-            setattr(plan, "asked_approvals" if name == "required_approvals" else name, changes[name])
-    plan.required_approvals = plan.asked_approvals or 1
+    for name in EDITABLE & changes.keys():
+        setattr(plan, "asked_approvals" if name == "required_approvals" else name, changes[name])
+    plan.required_approvals = _quorum(plan.plan_type, plan.asked_approvals)
     plan.payload = type_named(plan.plan_type).parse(plan.payload)
     _check_window(plan.not_before, plan.not_after)
-    plan.edited_by = sorted({*plan.edited_by, actor.id})
-    plan.updated_at = Now()
-    plan.save(
-        update_fields=[
-            *EDITABLE,
-            "asked_approvals",
-            "edited_by",
-            "updated_at",
-        ]
-    )
-    plan.refresh_from_db()
     after = _facts(plan)
     changed = {name for name in after if after[name] != before[name]}
+    if not changed:
+        return plan
+    plan.edited_by = sorted({*plan.edited_by, actor.id})
+    plan.updated_at = Now()
+    plan.save(update_fields=[*EDITABLE, "asked_approvals", "edited_by", "updated_at"])
+    plan.refresh_from_db()
     record(
         actor,
         "plan.edited",
@@ -155,6 +152,13 @@ def _check_window(not_before: datetime | None, not_after: datetime | None) -> No
         )
 
 
+def _quorum(plan_type: str, asked: int | None) -> int:
+    """How many people must agree as far as a draft can tell: staging adds what the policy asks of its sums."""
+    policy = approvals.active_policy(f"plan.{plan_type}")
+    least = sum(slot["count"] for slot in policy.slots) if policy else 1
+    return max(least, asked or 1)
+
+
 def _body_digest(draft: Draft, payload: dict[str, Any]) -> str:
     return digest(
         [
@@ -177,7 +181,7 @@ def _facts(plan: Plan) -> dict[str, Any]:
         "description": plan.description,
         "plan_type": plan.plan_type,
         "payload": plan.payload,
-        "required_approvals": plan.required_approvals,
+        "required_approvals": plan.asked_approvals,
         "on_failure": str(plan.on_failure),
         "not_before": plan.not_before and plan.not_before.isoformat(),
         "not_after": plan.not_after and plan.not_after.isoformat(),

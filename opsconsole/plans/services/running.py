@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -21,14 +21,24 @@ from opsconsole.core.actors import Actor
 from opsconsole.core.canonical import to_plain
 from opsconsole.core.faults import crashpoint
 from opsconsole.core.operations import operation
+from opsconsole.core.queue import after_commit
 from opsconsole.journal.record import record
 from opsconsole.plans import access, leases
 from opsconsole.plans.leases import BATCH, Lease
 from opsconsole.plans.models import Plan, Run, Step
-from opsconsole.plans.outcomes import Answered, CannotTell, NoAnswer, NotStarted
+from opsconsole.plans.outcomes import (
+    Answered,
+    CannotTell,
+    Done,
+    NeverHappened,
+    NoAnswer,
+    NotStarted,
+    Refused,
+    Skipped,
+)
 from opsconsole.plans.rollback import open_rollback
 from opsconsole.plans.states import Direction, OnFailure, PlanState, RunState, StepState, Waiting
-from opsconsole.plans.transitions import announce, end_run
+from opsconsole.plans.transitions import EXECUTE_RUN, announce, end_run
 from opsconsole.plans.types import type_named
 
 LONGEST_PAUSE = 15.0
@@ -46,10 +56,11 @@ class Turn(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The worker's next turn, and the steps it is about."""
+    """The worker's next turn, the steps it is about, and those of them that were marked running just now."""
 
     turn: Turn
     steps: list[Step] = field(default_factory=list)
+    starting: list[Step] = field(default_factory=list)
 
 
 LEAVE = Next(Turn.LEAVE)
@@ -102,28 +113,45 @@ def postpone(*, lease: Lease, detail: str, actor: Actor) -> None:
 
 
 @operation
-def advance(*, lease: Lease, answers: Sequence[tuple[Step, Answered]], actor: Actor, halt: str = "") -> Next:
+def advance(
+    *,
+    lease: Lease,
+    answers: Sequence[tuple[Step, Answered]],
+    actor: Actor,
+    halt: str = "",
+    leave: bool = False,
+    again: bool = False,
+) -> Next:
     """Write what became of the last steps and take the next ones, in one commit; raises LeaseLost.
 
     `running` with its attempt number is therefore always committed before the call goes out. With `halt`, a reason,
-    nothing is taken and the run is to end.
+    nothing is taken and the run is to end; with `leave` it is handed to another worker. `again` says that this very
+    write was tried before and its commit may have happened unseen.
     """
     wishes = leases.renew(lease)
     plan_type = type_named(lease.plan_type)
-    _write_answers(answers)
+    written = _write_answers(answers)
     crashpoint("plans.steps.in_save")
-    if halt:
+    if wishes.stalls and any(isinstance(answer, Done | Refused | Skipped) for _, answer in written):
+        leases.note_answer(lease)
+        wishes = replace(wishes, stalls=0)
+    if again and (lost := _marked_unseen(lease)):
+        following = Next(Turn.CALL, lost)
+    elif halt:
         _note_halt(lease, halt)
         following = FINISH
-    elif answers and not any(answer.progress for _, answer in answers):
+    elif answers and not any(_goes_on(step, answer) for step, answer in answers):
         _stall(lease, [answer for _, answer in answers], wishes.stalls)
+        following = LEAVE
+    elif leave:
+        _hand_over(lease, wishes.stalls)
         following = LEAVE
     else:
         following = _next(lease, wishes)
-    starting = following.steps if following.turn is Turn.CALL else []
-    _journal(lease, answers, following, actor, reason=halt)
-    if answers or starting:
-        plan_type.record(lease.direction, answers, starting)
+    _journal(lease, written, following, actor, reason=halt)
+    if written or following.starting:
+        plan_type.record(lease.direction, written, following.starting)
+    crashpoint("plans.steps.in_mark")
     return following
 
 
@@ -216,30 +244,46 @@ def _plan_state(direction: str, state: RunState, counts: dict[str, int]) -> Plan
             return PlanState.FAILED
 
 
-def _write_answers(answers: Sequence[tuple[Step, Answered]]) -> None:
+def _write_answers(answers: Sequence[tuple[Step, Answered]]) -> list[tuple[Step, Answered]]:
+    """Write each answer to the attempt it is about; those that were written: a person, or we, may have been faster."""
     if not answers:
-        return
+        return []
     with connection.cursor() as cursor:
         cursor.execute(
             """
             update ops_plan_steps s set status = a.status, needs_person = a.needs_person, result = a.result::jsonb,
               finished_at = case when a.status in ('succeeded', 'failed', 'skipped') then now() end
-            from unnest(%s::uuid[], %s::text[], %s::bool[], %s::text[]) as a (id, status, needs_person, result)
-            where s.id = a.id and s.status in ('running', 'unknown')
+            from unnest(%s::uuid[], %s::int[], %s::text[], %s::bool[], %s::text[])
+              as a (id, attempt, status, needs_person, result)
+            where s.id = a.id and s.attempt = a.attempt and s.status in ('running', 'unknown')
+            returning s.id
             """,
             [
                 [step.pk for step, _ in answers],
+                [step.attempt for step, _ in answers],
                 [answer.state.value for _, answer in answers],
                 [isinstance(answer, CannotTell) for _, answer in answers],
                 [json.dumps(to_plain(answer.result)) for _, answer in answers],
             ],
         )
+        written = {row[0] for row in cursor.fetchall()}
+    return [(step, answer) for step, answer in answers if step.pk in written]
+
+
+def _goes_on(step: Step, answer: Answered) -> bool:
+    """Whether the run may go on at once: not where sending the same step again and again leads nowhere."""
+    return answer.progress and not (isinstance(answer, NeverHappened) and step.attempt > 1)
 
 
 def _stall(lease: Lease, answers: Sequence[Answered], stalls: int) -> None:
     asked = [answer.retry_after or 0.0 for answer in answers if isinstance(answer, NotStarted | NoAnswer)]
-    pause = max(min(2.0**stalls, LONGEST_PAUSE), min(max(asked), LONGEST_PAUSE))
+    pause = max(min(2.0**stalls, LONGEST_PAUSE), min(max(asked, default=0.0), LONGEST_PAUSE))
     leases.give_back(lease, waiting_for=Waiting.TARGET, wake_in=timedelta(seconds=pause), stalls=min(stalls + 1, 10))
+
+
+def _hand_over(lease: Lease, stalls: int) -> None:
+    leases.give_back(lease, waiting_for=Waiting.NOTHING, wake_in=timedelta(0), stalls=stalls)
+    after_commit(EXECUTE_RUN, lease.run_id, queue="plans")
 
 
 def _next(lease: Lease, wishes: leases.Wishes) -> Next:
@@ -256,7 +300,8 @@ def _next(lease: Lease, wishes: leases.Wishes) -> Next:
         return Next(Turn.PROBE, _in_doubt(lease))
     go_on = lease.on_failure == OnFailure.CONTINUE and lease.direction == Direction.EXECUTE
     if pending and (go_on or not (failed or person)):
-        return Next(Turn.CALL, _mark_running(lease))
+        marked = _mark_running(lease)
+        return Next(Turn.CALL, marked, starting=marked)
     if person:
         _wait_for_person(lease)
         return LEAVE
@@ -286,6 +331,15 @@ def _in_doubt(lease: Lease) -> list[Step]:
             status=StepState.UNKNOWN,
             needs_person=False,
         ).order_by("seq")[:BATCH]
+    )
+
+
+def _marked_unseen(lease: Lease) -> list[Step]:
+    """Steps that a commit of ours marked without our hearing of it: still ours to call, for nobody has called them."""
+    return list(
+        Step.objects.filter(
+            plan_id=lease.plan_id, revision=lease.revision, direction=lease.direction, status=StepState.RUNNING
+        ).order_by("seq")
     )
 
 

@@ -559,6 +559,8 @@ def _submission_key(step: Step) -> str:
 def _submit_file(gateway: FileGateway, step: Step, orders: list[PaymentOrder]) -> Outcome:
     """Render the file and hand it over; the same step gives the same bytes, so a second try is the same file."""
     match gateway.status(step.key):
+        case base.Known(state=PaymentState.RECALLED):
+            return Refused("withdrawn", "the file was withdrawn before the bank collected it")
         case base.Known(reference=reference):
             return Done({"reference": reference})
         case base.NoAnswer(detail=detail, retry_after=pause):

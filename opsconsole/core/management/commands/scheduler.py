@@ -1,4 +1,4 @@
-"""`manage.py scheduler`: the one loop that runs sweepers and sealers, and outlives Redis."""
+"""`manage.py scheduler`: the one loop that runs sweepers and sealers, and outlives Redis and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import signal
 import socket
 import time
 from datetime import timedelta
-from importlib import import_module
 from types import FrameType
 from typing import Any
 
 import structlog
 from django.apps import apps
-from django.db import DatabaseError, connection
-from django.utils.module_loading import module_has_submodule
+from django.db import Error, connection
+from django.utils.module_loading import import_module, module_has_submodule
 
 from opsconsole.core.commands import ConsoleCommand
 from opsconsole.core.errors import DomainError
@@ -27,6 +26,7 @@ log = structlog.get_logger(__name__)
 ADVISORY_LOCK = 7_141_001
 TICK = 0.2
 BEAT_EVERY = timedelta(seconds=5).total_seconds()
+AFTER_AN_OUTAGE = timedelta(seconds=1).total_seconds()
 
 
 class Command(ConsoleCommand):
@@ -43,25 +43,31 @@ class Command(ConsoleCommand):
             if module_has_submodule(config.module, "jobs"):
                 import_module(f"{config.name}.jobs")
         self.heart = f"scheduler:{socket.gethostname()}:{os.getpid()}"
-        due = {task.name: 0.0 for task in registered()}
-        beaten = 0.0
+        self.due = {task.name: 0.0 for task in registered()}
+        self.beaten = 0.0
         while self.running:
             try:
-                if time.monotonic() - beaten > BEAT_EVERY:
-                    beat(self.heart, kind="scheduler" if self.leads() else "scheduler-standby")
-                    beaten = time.monotonic()
-                if self.leads():
-                    self.run_due(due)
-            except DatabaseError as error:
-                log.warning("scheduler.database", error=str(error))
+                self.turn()
+            except Error as error:
+                # The lock went with the connection, and with it the right to run anything.
+                log.warning("scheduler.database", error=str(error).strip())
                 connection.close()
-                time.sleep(1)
+                time.sleep(AFTER_AN_OUTAGE)
             time.sleep(TICK)
         retire(self.heart)
 
     def stop(self, _signal: int, _frame: FrameType | None) -> None:
         """Finish the task at hand and end."""
         self.running = False
+
+    def turn(self) -> None:
+        """Say that we are alive and, if we lead, run what is due; raises when the database is gone."""
+        leads = self.leads()
+        if time.monotonic() - self.beaten > BEAT_EVERY:
+            beat(self.heart, kind="scheduler" if leads else "scheduler-standby")
+            self.beaten = time.monotonic()
+        if leads:
+            self.run_due()
 
     def leads(self) -> bool:
         """Whether this process holds the lock; it is the session's, so it goes when the connection does."""
@@ -73,23 +79,24 @@ class Command(ConsoleCommand):
             )
             return bool(cursor.fetchone()[0])
 
-    def run_due(self, due: dict[str, float]) -> None:
-        """Run each task whose time has come; one that fails is logged and tried again at its next time."""
+    def run_due(self) -> None:
+        """Run each task whose time has come; one that fails is logged, and holds up neither itself nor the others."""
         for task in registered():
             if not self.running:
                 return
-            if time.monotonic() >= due[task.name]:
+            if time.monotonic() >= self.due[task.name]:
+                self.due[task.name] = time.monotonic() + AFTER_AN_OUTAGE
                 self.run_one(task)
-                due[task.name] = time.monotonic() + task.every.total_seconds()
+                self.due[task.name] = time.monotonic() + task.every.total_seconds()
 
     def run_one(self, task: Periodic) -> None:
-        """Run one task under a request id of its own."""
+        """Run one task under a request id of its own; raises only when the database is gone."""
         bind_request_id()
         try:
             task.run()
-        except DatabaseError:
-            raise
         except DomainError as error:
             log.warning("scheduler.refused", task=task.name, code=error.code, error=error.message)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, Error) and not connection.is_usable():
+                raise
             log.exception("scheduler.failed", task=task.name)

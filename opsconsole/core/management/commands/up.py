@@ -51,7 +51,8 @@ class Command(BaseCommand):
                 raise CommandError(f"The console already runs: {self._running_address()}")
             host = os.environ.get("HOST", "127.0.0.1")
             port = self.web_port(host)
-            bank = None if "SANDBOX_BANK_URL" in os.environ else free_port("127.0.0.1", BANK_PORT)
+            practise = not settings.PRODUCTION and "SANDBOX_BANK_URL" not in os.environ
+            bank = free_port("127.0.0.1", BANK_PORT) if practise else None
             self._prepare()
             servers = embedded.start_missing()
             try:
@@ -150,7 +151,11 @@ def programs(*, host: str, port: int, bank: int | None, workers: int) -> list[Pr
     if bank is not None:
         common["SANDBOX_BANK_URL"] = f"http://127.0.0.1:{bank}"
         books = settings.VAR / "sandbox-bank"
-        found.append(Program("bank", [python, "-m", "sandbox_bank", "--port", str(bank), "--store", books], common))
+        command = [python, "-m", "sandbox_bank", "--port", str(bank), "--store", books]
+        opening = settings.VAR / "demo" / "bank-accounts.json"
+        if opening.exists():
+            command += ["--accounts", opening]
+        found.append(Program("bank", command, common))
     found.append(Program("web", web, common | {"OPS_DB_POOL": "1", "PROMETHEUS_MULTIPROC_DIR": str(measured)}, 1))
     names = [f"worker-{number}" for number in range(1, workers + 1)]
     found += [Program(name, [python, manage, "worker"], common, 1) for name in names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from argparse import ArgumentParser
 from typing import Any
@@ -13,15 +14,15 @@ from rq import Queue
 from opsconsole.core.commands import ConsoleCommand
 from opsconsole.core.heartbeats import retire
 from opsconsole.core.queue import QUEUES, redis_connection
-from opsconsole.core.worker import ConsoleWorker
+from opsconsole.core.worker import STOPS, ConsoleWorker
 
 log = structlog.get_logger(__name__)
 
-PAUSE = 2
+PAUSE = 1.0
 
 
 class Command(ConsoleCommand):
-    """Run one worker until it is told to stop; without Redis it waits for it."""
+    """Run one worker until it is told to end; without Redis it waits for it."""
 
     help = "Run a worker for some queues (all of them when none is named)."
 
@@ -30,23 +31,26 @@ class Command(ConsoleCommand):
         parser.add_argument("queues", nargs="*", metavar="QUEUE", help=f"of {', '.join(QUEUES)}")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Work until SIGTERM or SIGINT, which end it after the current job."""
+        """Work until SIGTERM or SIGINT, which have the job in hand leave at its next boundary; a second one kills it."""
         names = options["queues"] or list(QUEUES)
-        while True:
-            try:
-                connection = redis_connection()
-                connection.ping()
-            except RedisError as error:
-                log.warning("worker.waits_for_redis", error=str(error))
-                time.sleep(PAUSE)
-                continue
+        handlers = {number: signal.getsignal(number) for number in STOPS}
+        while not self.worked(names):
+            for number, handler in handlers.items():  # those set now belong to a worker that is over
+                signal.signal(number, handler)
+            time.sleep(PAUSE)
+
+    def worked(self, names: list[str]) -> bool:
+        """Work for as long as Redis is there; whether that was until we were told to end."""
+        heart = ""
+        try:
+            connection = redis_connection()
             worker = ConsoleWorker([Queue(name, connection=connection) for name in names], connection=connection)
-            try:
-                worker.work(with_scheduler=False, logging_level="WARNING")
-            except RedisError as error:
-                log.warning("worker.lost_redis", error=str(error))
-                time.sleep(PAUSE)
-                continue
-            finally:
-                retire(worker.heart)
-            return
+            heart = worker.heart
+            worker.work(with_scheduler=False, logging_level="WARNING")
+        except RedisError as error:
+            log.warning("worker.waits_for_redis", error=str(error))
+            return False
+        finally:
+            if heart:
+                retire(heart)
+        return worker.told_to_end

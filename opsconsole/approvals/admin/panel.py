@@ -1,0 +1,126 @@
+"""The approvals panel: who has agreed, who is still needed, and the exact text to sign. Other apps' pages show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as now_
+from django.utils.translation import gettext_lazy as _
+
+from opsconsole.approvals import moves, selectors
+from opsconsole.approvals.models import Request
+from opsconsole.approvals.states import LIVE, OPEN, DecisionKind
+from opsconsole.core.actors import Actor
+from opsconsole.core.admin import display
+from opsconsole.core.admin.pages import Fragment, Link, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place of the quorum: filled by somebody, or open to some roles."""
+
+    roles: str
+    user: str = ""
+    at: datetime | None = None
+    signed: bool = False
+
+
+def _places(tally: selectors.Tally) -> list[Place]:
+    by_person = {str(decision.user_id): decision for decision in tally.standing}
+    filled = [
+        Place(seat.role, by_person[seat.person].user.username, by_person[seat.person].at, by_person[seat.person].signed)
+        for seat in tally.quorum.filled
+    ]
+    still = [Place(roles_as_text(slot.roles)) for slot in tally.quorum.open for _n in range(slot.count)]
+    return filled + still
+
+
+def roles_as_text(roles: Iterable[str]) -> str:
+    """Roles as alternatives."""
+    return f" {now_('or')} ".join(roles)
+
+
+def slots_as_text(slots: Iterable[Mapping[str, Any]]) -> str:
+    """Slots of a policy as one phrase."""
+    return f" {now_('and')} ".join(f"{slot['count']} {roles_as_text(slot['roles'])}" for slot in slots)
+
+
+def approvals_panel(request: Request, actor: Actor, *, linked: bool) -> Fragment:
+    """The panel of one request, counted now."""
+    tally = selectors.tally(request)
+    can_sign = request.status in OPEN and actor.may("approvals.decide_request")
+    return Fragment(
+        "console/sections/approvals.html",
+        _("Approvals"),
+        {
+            "request_status": display.state_of(request),
+            "places": _places(tally),
+            "objections": [
+                (decision.user.username, tally.objections[decision.pk])
+                for decision in tally.standing
+                if decision.pk in tally.objections
+            ],
+            "digest": request.digest,
+            "expires": display.moment(request.expires_at) if request.status in LIVE else "",
+            "signature_required": request.terms.signature_required,
+            "passed": ", ".join(request.terms.passed),
+            "executors": roles_as_text(request.executors),
+            "signing_text": selectors.text_to_sign(request, actor) if can_sign else "",
+        },
+        more=Link(display.row_url(request), _("The request, with what is approved")) if linked else None,
+    )
+
+
+def why_not_approve(request: Request, actor: Actor) -> str:
+    """Why this person's approval would fill no place now; empty when it would."""
+    user = actor.user
+    if user is None:
+        return now_("Only people approve.")
+    if str(user.pk) in request.barred:
+        return now_("You asked for this or had a hand in it; other people must approve it.")
+    held = selectors.roles_of(user)
+    if held.isdisjoint(request.terms.roles):
+        return now_("This takes one of the roles %(roles)s.") % {"roles": ", ".join(request.terms.roles)}
+    tally = selectors.tally(request)
+    if tally.approval_of(user.pk) is not None:
+        return now_("You have approved this already.")
+    if tally.quorum.complete:
+        return now_("Everybody who must agree has agreed.")
+    if not any(slot.admits(held) for slot in tally.quorum.open):
+        return now_("Still needed: %(slots)s.") % {"slots": moves.wanted(tally.quorum)}
+    return ""
+
+
+def has_approved(request: Request, actor: Actor) -> bool:
+    """Whether this person's approval stands."""
+    return actor.user is not None and selectors.tally(request).approval_of(actor.user.pk) is not None
+
+
+KIND_TONES = {DecisionKind.APPROVE.value: "good", DecisionKind.REJECT.value: "bad", DecisionKind.REVOKE.value: "warn"}
+
+
+def decisions_table(request: Request) -> Table:
+    """Everything that was said."""
+    return Table(
+        _("What was said"),
+        [_("who"), _("what"), _("comment"), _("signature"), _("time")],
+        [
+            [
+                decision.user.username,
+                display.label(decision.get_kind_display(), KIND_TONES.get(decision.kind, "plain")),
+                decision.reason or display.NOTHING,
+                _signature(decision.signer_key.fingerprint if decision.signer_key else ""),
+                display.moment(decision.at),
+            ]
+            for decision in selectors.history(request)
+        ],
+        empty=_("Nobody has said anything yet."),
+    )
+
+
+def _signature(fingerprint: str) -> SafeString | str:
+    return display.short(fingerprint) if fingerprint else display.NOTHING

@@ -1,0 +1,215 @@
+"""The buttons on a request: approve, reject, revoke, comment. Other apps put theirs on the same forms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.utils.functional import Promise
+from django.utils.translation import gettext as now_
+from django.utils.translation import gettext_lazy as _
+
+from opsconsole.approvals import selectors, services
+from opsconsole.approvals.admin.panel import approvals_panel, has_approved, why_not_approve
+from opsconsole.approvals.errors import DigestMismatch
+from opsconsole.approvals.models import Request
+from opsconsole.approvals.states import LIVE, OPEN
+from opsconsole.core.actors import Actor
+from opsconsole.core.admin import display
+from opsconsole.core.admin.actions import MAX_REASON, Action, ActionForm, OptionalReasonForm, ReasonForm, done, then
+from opsconsole.core.admin.display import Text
+from opsconsole.core.admin.pages import Section
+from opsconsole.core.idempotency import Answer, RequestKey
+
+
+class ApproveForm(ActionForm):
+    """The digest that the approver saw, a comment, and a signature where they want to give one."""
+
+    digest = forms.CharField(widget=forms.HiddenInput, max_length=64)
+    comment = forms.CharField(
+        label=_("Comment"), required=False, max_length=MAX_REASON, widget=forms.Textarea({"rows": 2})
+    )
+    signature = forms.CharField(
+        label=_("Signature"),
+        required=False,
+        max_length=200,
+        help_text=_("Base64 of your Ed25519 signature over the text to sign; needed only where the policy says so."),
+        widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false", "class": "ops-mono"}),
+    )
+
+
+class CommentForm(ActionForm):
+    """Something to say."""
+
+    comment = forms.CharField(label=_("Comment"), max_length=MAX_REASON, widget=forms.Textarea({"rows": 3}))
+
+
+def require_seen(seen: str, now: str) -> None:
+    """Raise DigestMismatch when the content is no longer what the approver's page showed.
+
+    Called on the service's result, inside its transaction: nothing is then written.
+    """
+    if seen != now:
+        raise DigestMismatch("The content has changed since you saw it; look at it again.", digest=seen, current=now)
+
+
+class Approve(Action[Request]):
+    """Agree."""
+
+    name = "approve"
+    label = _("Approve")
+    icon = "check"
+    tone = "primary"
+    permission = "approvals.decide_request"
+    form = ApproveForm
+
+    def offered(self, actor: Actor, row: Request) -> bool:  # noqa: ARG002
+        """While people can decide."""
+        return row.status in OPEN
+
+    def obstacle(self, actor: Actor, row: Request) -> Text:
+        """Why this person cannot."""
+        return ended(row) or why_not_approve(row, actor)
+
+    def question(self, row: Request) -> Text:
+        """What is agreed to."""
+        return now_("Approve “%(title)s”, exactly as it is shown here?") % {"title": row.title}
+
+    def sections(self, actor: Actor, row: Request) -> Sequence[Section]:
+        """The panel, with the text to sign."""
+        return [approvals_panel(row, actor, linked=True)]
+
+    def initial(self, row: Request) -> dict[str, Any]:
+        """What is approved."""
+        return {"digest": row.digest}
+
+    def perform(self, *, actor: Actor, row: Request, data: dict[str, Any], key: RequestKey) -> Answer:
+        """Approve it, if it is still what was seen."""
+
+        def render(request: Request) -> Answer:
+            require_seen(data["digest"], request.digest)
+            return done(_approved(request), to=display.row_url(request))
+
+        return services.decide_request.once(
+            key,
+            render,
+            request_id=row.pk,
+            approved=True,
+            comments=data["comment"],
+            signature=data["signature"],
+            actor=actor,
+        )
+
+
+class Reject(Action[Request]):
+    """Refuse for good."""
+
+    name = "reject"
+    label = _("Reject")
+    icon = "block"
+    tone = "danger"
+    permission = "approvals.decide_request"
+    form = ReasonForm
+
+    def offered(self, actor: Actor, row: Request) -> bool:  # noqa: ARG002
+        """While people can decide."""
+        return row.status in OPEN
+
+    def obstacle(self, actor: Actor, row: Request) -> Text:
+        """Why this person cannot."""
+        return ended(row) or why_not_reject(row, actor)
+
+    def question(self, row: Request) -> Text:
+        """What ends."""
+        return now_("Reject “%(title)s” for good? It cannot be approved any more.") % {"title": row.title}
+
+    def perform(self, *, actor: Actor, row: Request, data: dict[str, Any], key: RequestKey) -> Answer:
+        """Reject it."""
+        return services.decide_request.once(
+            key,
+            then(lambda _request: now_("Rejected."), display.row_url),
+            request_id=row.pk,
+            approved=False,
+            comments=data["reason"],
+            signature="",
+            actor=actor,
+        )
+
+
+class Revoke(Action[Request]):
+    """Take back one's own approval."""
+
+    name = "revoke"
+    label = _("Take back my approval")
+    icon = "undo"
+    permission = "approvals.decide_request"
+    form = OptionalReasonForm
+
+    def offered(self, actor: Actor, row: Request) -> bool:
+        """While this person's approval stands and was not used."""
+        return row.status in OPEN and has_approved(row, actor)
+
+    def question(self, row: Request) -> Text:
+        """What is taken back."""
+        return now_("Take back your approval of “%(title)s”?") % {"title": row.title}
+
+    def perform(self, *, actor: Actor, row: Request, data: dict[str, Any], key: RequestKey) -> Answer:
+        """Take it back."""
+        return services.revoke_decision.once(
+            key,
+            then(lambda _request: now_("Your approval is taken back."), display.row_url),
+            request_id=row.pk,
+            comments=data["reason"],
+            actor=actor,
+        )
+
+
+class Comment(Action[Request]):
+    """Say something that decides nothing."""
+
+    name = "comment"
+    label = _("Comment")
+    icon = "chat"
+    permission = "approvals.decide_request"
+    form = CommentForm
+
+    def offered(self, actor: Actor, row: Request) -> bool:  # noqa: ARG002
+        """While it has not ended."""
+        return row.status in LIVE
+
+    def question(self, row: Request) -> Text:
+        """To what."""
+        return now_("Comment on “%(title)s”. A comment decides nothing.") % {"title": row.title}
+
+    def perform(self, *, actor: Actor, row: Request, data: dict[str, Any], key: RequestKey) -> Answer:
+        """Add it."""
+        return services.comment_on_request.once(
+            key,
+            then(lambda _request: now_("Your comment is added."), display.row_url),
+            request_id=row.pk,
+            comments=data["comment"],
+            actor=actor,
+        )
+
+
+def ended(request: Request) -> str | Promise:
+    """Why nobody can decide any more; empty while people can."""
+    if request.status not in OPEN:
+        return now_("The request is %(state)s.") % {"state": request.state.label}
+    return ""
+
+
+def why_not_reject(request: Request, actor: Actor) -> str:
+    """Why this person has no say; empty when they have one."""
+    if actor.user is None or selectors.roles_of(actor.user).isdisjoint(request.terms.roles):
+        return now_("This takes one of the roles %(roles)s.") % {"roles": ", ".join(request.terms.roles)}
+    return ""
+
+
+def _approved(request: Request) -> str:
+    tally = selectors.tally(request)
+    if tally.quorum.complete:
+        return now_("Approved: everybody who must agree has agreed.")
+    still = " + ".join(str(slot) for slot in tally.quorum.open)
+    return now_("Approved. Still needed: %(slots)s.") % {"slots": still}

@@ -53,7 +53,7 @@ class Actor:
                 user = self.user
                 if user is None or not user.is_active:
                     return False
-                return user.has_perm(permission) or (obj is not None and user.has_perm(permission, obj))
+                return user.has_perm(permission) or (_may_be_granted(permission, obj) and user.has_perm(permission, obj))
 
     def require(self, permission: str, obj: Any = None) -> None:
         """Raise Denied unless the actor holds the permission."""
@@ -68,6 +68,11 @@ class Actor:
     def roles(self) -> frozenset[str]:
         """The user's roles; empty for every other actor."""
         return self.user.roles if self.user is not None and self.user.is_active else frozenset()
+
+
+def _may_be_granted(permission: str, obj: Any) -> bool:
+    # A grant on one object is of a permission of its own app; guardian raises when asked for another's.
+    return obj is not None and permission.partition(".")[0] == obj._meta.app_label
 
 
 def SYSTEM(name: str) -> Actor:  # noqa: N802 - reads as the constant it stands for: SYSTEM("sweeper")

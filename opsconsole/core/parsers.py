@@ -53,7 +53,7 @@ class StrictJSONParser(BaseParser):
     media_type = "application/json"
 
     def parse(
-        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+        self, stream: IO[Any], _media_type: str | None = None, _parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         """The parsed body; raises ParseError saying where it stops being JSON, or BodyTooLarge."""
         limit = settings.API_MAX_BODY_BYTES

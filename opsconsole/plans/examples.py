@@ -28,6 +28,7 @@ _DRAFT: dict[str, Any] = {
     },
     "required_approvals": 2,
 }
+_APPROVAL_ID = "0198c0de-0000-7000-8000-000000000003"
 _PLAN: dict[str, Any] = {
     "id": _PLAN_ID,
     **_DRAFT,
@@ -44,6 +45,7 @@ _PLAN: dict[str, Any] = {
     "created_at": "2025-07-28T07:00:00Z",
     "updated_at": "2025-07-28T07:00:00Z",
     "staged_at": None,
+    "approval_id": None,
 }
 _STAGED: dict[str, Any] = {
     **_PLAN,
@@ -51,6 +53,7 @@ _STAGED: dict[str, Any] = {
     "staged_at": "2025-07-28T07:05:00Z",
     "updated_at": "2025-07-28T07:05:00Z",
     "digest": _DIGEST,
+    "approval_id": _APPROVAL_ID,
     "estimated_impact": {
         "count": 41,
         "payees": 33,
@@ -133,9 +136,7 @@ EDIT = OpenApiExample("Take it back and lower the total", value={
 STAGED = OpenApiExample("Staged", value=_STAGED, response_only=True, status_codes=["200"])
 SIGNED = OpenApiExample(
     "Signed",
-    value={
-        "signature": "pWJpUkHJ1bXlr3yF6mVXQ2pDYv2mQ0yRrG9l6M9jH3o9yqgq0v4m1u8n0w4Wb7r6m3uXc1sQ8e5o2Zq7t1kDBQ=="
-    },
+    value={"signature": "pWJpUkHJ1bXlr3yF6mVXQ2pDYv2mQ0yRrG9l6M9jH3o9yqgq0v4m1u8n0w4Wb7r6m3uXc1sQ8e5o2Zq7t1kDBQ=="},
     request_only=True,
 )
 APPROVED = OpenApiExample("Approved", value=_APPROVED, response_only=True, status_codes=["200"])

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
 
 import structlog
+from django.conf import settings
+from django.db import Error
 
 from opsconsole.core.actors import SYSTEM
 from opsconsole.core.errors import DomainError, Unavailable
 from opsconsole.core.faults import crashpoint
-from opsconsole.core.queue import enqueue
+from opsconsole.core.outages import is_outage, outlast
+from opsconsole.core.queue import enqueue, leaving
 from opsconsole.core.schedule import periodic
 from opsconsole.plans.errors import LeaseLost
 from opsconsole.plans.leases import Lease
@@ -50,14 +55,16 @@ def _drive(lease: Lease) -> None:
         try:
             agrees = _simulate(lease)
         except Unavailable as error:
-            running.postpone(lease=lease, detail=error.message, actor=WORKER)
+            detail = error.message
+            outlast(lambda _: running.postpone(lease=lease, detail=detail, actor=WORKER))
             return
         if not agrees:
-            running.finish_run(lease=lease, actor=WORKER)
+            outlast(lambda _: running.finish_run(lease=lease, actor=WORKER))
             return
     answers: Sequence[tuple[Step, Answered]] = ()
     while True:
         crashpoint("plans.steps.before_save")
+        ours_until = time.monotonic() + settings.RUN_LEASE_SECONDS
         following = _advance(lease, answers)
         crashpoint("plans.steps.after_save")
         match following.turn:
@@ -65,29 +72,38 @@ def _drive(lease: Lease) -> None:
                 return
             case Turn.FINISH:
                 crashpoint("plans.run.before_finish")
-                running.finish_run(lease=lease, actor=WORKER)
+                outlast(lambda _: running.finish_run(lease=lease, actor=WORKER))
                 crashpoint("plans.run.after_finish")
                 return
             case Turn.CALL | Turn.PROBE:
-                answers = _ask(lease, following.turn, following.steps)
+                answers = _ask(lease, following, ours_until)
 
 
 def _advance(lease: Lease, answers: Sequence[tuple[Step, Answered]]) -> running.Next:
-    try:
-        return running.advance(lease=lease, answers=answers, actor=WORKER)
-    except LeaseLost:
-        raise
-    except DomainError as error:
-        # The next steps may not go out (an account ran dry, a bank was paused): keep the answers, end here.
-        log.warning("run.halted", run=str(lease.run_id), code=error.code, error=error.message)
-        return running.advance(lease=lease, answers=answers, actor=WORKER, halt=error.message)
+    """Write the answers, which nobody else knows, however long the database is away, and take the next steps."""
+
+    def write(again: bool) -> running.Next:  # noqa: FBT001 - as `outlast` calls it
+        try:
+            return running.advance(lease=lease, answers=answers, actor=WORKER, leave=leaving(), again=again)
+        except LeaseLost:
+            raise
+        except DomainError as error:
+            # The next steps may not go out (an account ran dry, a bank was paused): keep the answers, end here.
+            log.warning("run.halted", run=str(lease.run_id), code=error.code, error=error.message)
+            return running.advance(lease=lease, answers=answers, actor=WORKER, halt=error.message, again=again)
+
+    return outlast(write)
 
 
-def _ask(lease: Lease, turn: Turn, steps: list[Step]) -> list[tuple[Step, Answered]]:
+def _ask(lease: Lease, following: running.Next, ours_until: float) -> list[tuple[Step, Answered]]:
     """Go out with these steps, outside any transaction. A fault of ours leaves them unclear, never lost."""
     plan_type = type_named(lease.plan_type)
+    turn, steps = following.turn, following.steps
     crashpoint(f"plans.steps.before_{turn.value}")
     answers: Sequence[Answered]
+    if turn is Turn.CALL and time.monotonic() > ours_until:
+        # Frozen, or kept waiting, for longer than the lease: another worker may have the run by now.
+        return [(step, NotStarted("its worker was too late to send it")) for step in steps]
     try:
         if turn is Turn.PROBE:
             answers = plan_type.probe(steps)
@@ -109,7 +125,7 @@ def _ask(lease: Lease, turn: Turn, steps: list[Step]) -> list[tuple[Step, Answer
 def _simulate(lease: Lease) -> bool:
     plan = Plan.objects.get(pk=lease.plan_id)
     disagreements = type_named(lease.plan_type).simulate(plan)
-    running.note_simulation(lease=lease, disagreements=disagreements, actor=WORKER)
+    outlast(lambda _: running.note_simulation(lease=lease, disagreements=disagreements, actor=WORKER))
     return not disagreements
 
 
@@ -126,13 +142,27 @@ def wake_due_runs() -> None:
 def close_overdue() -> None:
     """End runs past their deadline that no worker holds, and plans whose run was ended by hand."""
     for run_id in sweeping.overdue_runs():
-        sweeping.fail_overdue_run(run_id=run_id, actor=SWEEPER)
+        with _one_by_one("run.close_overdue", run=run_id):
+            sweeping.fail_overdue_run(run_id=run_id, actor=SWEEPER)
     for plan_id in sweeping.plans_without_run():
-        sweeping.settle_plan(plan_id=plan_id, actor=SWEEPER)
+        with _one_by_one("plan.settle", plan=plan_id):
+            sweeping.settle_plan(plan_id=plan_id, actor=SWEEPER)
 
 
 @periodic(every=timedelta(seconds=15))
 def expire_plans() -> None:
     """Expire plans whose execution window has closed before they were executed."""
     for plan_id in sweeping.plans_past_their_window():
-        sweeping.expire_plan(plan_id=plan_id, actor=SWEEPER)
+        with _one_by_one("plan.expire", plan=plan_id):
+            sweeping.expire_plan(plan_id=plan_id, actor=SWEEPER)
+
+
+@contextmanager
+def _one_by_one(what: str, **which: UUID) -> Iterator[None]:
+    """One row that cannot be swept must not keep the others from it; an outage stops them all."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, Error) and is_outage(error):
+            raise
+        log.exception("sweep.failed", what=what, **{name: str(value) for name, value in which.items()})

@@ -48,15 +48,17 @@ def open_rollback(plan: Plan, *, actor: Actor, retry_of: Run | None = None) -> R
     return open_run(plan, Direction.ROLLBACK, actor=actor, retry_of=retry_of, steps=waiting)
 
 
-def refuse_doubt(plan: Plan) -> None:
-    """Raise StepsInDoubt while the outcome of any step of the plan is unknown."""
-    doubtful = list(
-        Step.objects.filter(plan=plan, status__in=(StepState.UNKNOWN, StepState.RUNNING))
-        .order_by("seq")
-        .values_list("seq", flat=True)[:20]
-    )
-    if doubtful:
+def refuse_doubt(plan: Plan, *, but_of: Direction | None = None) -> None:
+    """Raise StepsInDoubt while the outcome of any step of the plan is unknown.
+
+    A run of the direction `but_of` asks about its own first; only those that the target cannot tell about count then.
+    """
+    doubtful = Step.objects.filter(plan=plan, status__in=(StepState.UNKNOWN, StepState.RUNNING))
+    if but_of is not None:
+        doubtful = doubtful.exclude(direction=but_of, status=StepState.UNKNOWN, needs_person=False)
+    numbers = list(doubtful.order_by("seq").values_list("seq", flat=True)[:20])
+    if numbers:
         raise StepsInDoubt(
-            f"The outcome of step {', '.join(map(str, doubtful))} is unknown; it must be resolved first.",
-            steps=doubtful,
+            f"The outcome of step {', '.join(map(str, numbers))} is unknown; it must be resolved first.",
+            steps=numbers,
         )

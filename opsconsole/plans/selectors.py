@@ -8,11 +8,13 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import QuerySet
 
+from opsconsole.approvals import kernel as approvals
 from opsconsole.core.actors import Actor
 from opsconsole.plans import access
 from opsconsole.plans.errors import RunNotFound
 from opsconsole.plans.models import Plan, Run, Step
 from opsconsole.plans.states import StepState
+from opsconsole.plans.transitions import SUBJECT, policy_action
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,12 @@ class Progress:
     def percent(self) -> int:
         """Whole percent of the steps that need no more work; a run without steps is complete."""
         return 100 if not self.total else self.done * 100 // self.total
+
+
+def approval_of(plan: Plan) -> UUID | None:
+    """The id of the plan's approval request that has not ended."""
+    request = approvals.live_request(SUBJECT, plan.pk, policy_action(plan))
+    return None if request is None else request.pk
 
 
 def run_of_plan(actor: Actor, plan_id: UUID, run_id: UUID) -> Run:
@@ -46,6 +54,11 @@ def runs_of(plan: Plan) -> QuerySet[Run]:
 def steps_of(run: Run) -> QuerySet[Step]:
     """The steps a run goes through, in its order; a retry goes through those of the run before it too."""
     return Step.objects.filter(plan_id=run.plan_id, revision=run.revision, direction=run.direction).order_by("seq")
+
+
+def notable_steps(run: Run, *, limit: int = 50) -> list[Step]:
+    """The first steps of a run that are under way or did not simply succeed."""
+    return list(steps_of(run).exclude(status__in=(StepState.SUCCEEDED, StepState.PENDING))[:limit])
 
 
 def staged_steps(plan: Plan) -> QuerySet[Step]:

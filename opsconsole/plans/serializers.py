@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from opsconsole.plans.models import Plan, Run, Step
-from opsconsole.plans.selectors import progress_of
+from opsconsole.plans.selectors import approval_of, notable_steps, progress_of
 from opsconsole.plans.services.resolution import OUTCOMES
 from opsconsole.plans.states import OnFailure
 
@@ -58,18 +60,21 @@ class PlanEditSerializer(serializers.Serializer[Any]):
     )
 
 
+@extend_schema_serializer(component_name="PlanReason")
 class ReasonSerializer(serializers.Serializer[Any]):
     """A reason, for the journal."""
 
     reason = serializers.CharField(max_length=2000, required=False, default="", allow_blank=True)
 
 
+@extend_schema_serializer(component_name="PlanRejection")
 class MandatoryReasonSerializer(serializers.Serializer[Any]):
     """A reason that must be given."""
 
     reason = serializers.CharField(max_length=2000)
 
 
+@extend_schema_serializer(component_name="PlanApproval")
 class ApprovalSerializer(serializers.Serializer[Any]):
     """What `POST .../approve` takes; both may be left out where the policy asks for no signature."""
 
@@ -84,17 +89,29 @@ class ResolutionSerializer(serializers.Serializer[Any]):
 
     outcome = serializers.ChoiceField(OUTCOMES)
     evidence = serializers.CharField(max_length=2000, help_text="How you know.")
-    reference = serializers.CharField(max_length=200, required=False, default="", allow_blank=True)
+    reference = serializers.CharField(
+        max_length=200, required=False, default="", allow_blank=True, help_text="The target's own id of it."
+    )
+
+
+class LiveApprovalSerializer(serializers.Serializer[Any]):
+    """An approval that counts now."""
+
+    user = serializers.CharField()
+    role = serializers.CharField(help_text="The role by which it counts.")
+    at = serializers.DateTimeField()
+    signed = serializers.BooleanField()
 
 
 class PlanSerializer(serializers.ModelSerializer[Plan]):
     """A plan. `approvals` are the live ones; `digest` is what they are bound to."""
 
     created_by = serializers.CharField(source="created_by.username", read_only=True)
+    approvals = LiveApprovalSerializer(many=True, read_only=True)
 
     class Meta:
         model = Plan
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "external_id",
             "name",
@@ -118,6 +135,22 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
         read_only_fields = fields
 
 
+class PlanDetailSerializer(PlanSerializer):
+    """One plan, with the approval request that it waits for or was approved by."""
+
+    approval_id = serializers.SerializerMethodField(
+        help_text="`GET /api/approvals/{approval_id}` says who has agreed, who is still needed, and the text to sign."
+    )
+
+    class Meta(PlanSerializer.Meta):
+        fields = (*PlanSerializer.Meta.fields, "approval_id")
+        read_only_fields = fields
+
+    def get_approval_id(self, plan: Plan) -> UUID | None:
+        """The live request; null while there is none."""
+        return approval_of(plan)
+
+
 class RunIdSerializer(serializers.Serializer[Any]):
     """The run that was queued."""
 
@@ -128,35 +161,9 @@ class ProgressSerializer(serializers.Serializer[Any]):
     """How far a run has come."""
 
     total = serializers.IntegerField()
-    done = serializers.IntegerField()
+    done = serializers.IntegerField(help_text="Steps that need no more work.")
     percent = serializers.IntegerField()
     by_state = serializers.DictField(child=serializers.IntegerField())
-
-
-class RunSerializer(serializers.ModelSerializer[Run]):
-    """A run. A wish of a person stands in `..._asked_at`, its effect in `paused_at` or `finished_at`."""
-
-    class Meta:
-        model = Run
-        fields: tuple[str, ...] = (
-            "id",
-            "plan_id",
-            "direction",
-            "status",
-            "run_at",
-            "started_at",
-            "finished_at",
-            "deadline_at",
-            "requested_by",
-            "retry_of_id",
-            "revision",
-            "waiting_for",
-            "pause_asked_at",
-            "paused_at",
-            "cancel_asked_at",
-            "result",
-        )
-        read_only_fields = fields
 
 
 class StepSerializer(serializers.ModelSerializer[Step]):
@@ -182,15 +189,37 @@ class StepSerializer(serializers.ModelSerializer[Step]):
         read_only_fields = fields
 
 
-class RunDetailSerializer(RunSerializer):
-    """A run with its progress."""
+class RunSerializer(serializers.ModelSerializer[Run]):
+    """A run. A wish of a person stands in `..._asked_at`, its effect in `paused_at` or `finished_at`."""
 
+    plan_id = serializers.UUIDField(read_only=True)
+    retry_of_id = serializers.UUIDField(read_only=True, allow_null=True)
     progress = serializers.SerializerMethodField()
 
-    class Meta(RunSerializer.Meta):
-        fields = (*RunSerializer.Meta.fields, "progress")
+    class Meta:
+        model = Run
+        fields: tuple[str, ...] = (
+            "id",
+            "plan_id",
+            "direction",
+            "status",
+            "run_at",
+            "started_at",
+            "finished_at",
+            "deadline_at",
+            "requested_by",
+            "retry_of_id",
+            "revision",
+            "waiting_for",
+            "pause_asked_at",
+            "paused_at",
+            "cancel_asked_at",
+            "result",
+            "progress",
+        )
         read_only_fields = fields
 
+    @extend_schema_field(ProgressSerializer)
     def get_progress(self, run: Run) -> dict[str, Any]:
         """Counts of steps."""
         progress = progress_of(run)
@@ -202,6 +231,21 @@ class RunDetailSerializer(RunSerializer):
         }
 
 
+class RunDetailSerializer(RunSerializer):
+    """A run with the first of its steps that are under way, failed, unknown or skipped."""
+
+    steps = serializers.SerializerMethodField()
+
+    class Meta(RunSerializer.Meta):
+        fields = (*RunSerializer.Meta.fields, "steps")
+        read_only_fields = fields
+
+    @extend_schema_field(StepSerializer(many=True))
+    def get_steps(self, run: Run) -> Any:
+        """At most 50; all of them have an address of their own."""
+        return StepSerializer(notable_steps(run), many=True).data
+
+
 class PlanTypeSerializer(serializers.Serializer[Any]):
     """A plan type and a payload that works for it."""
 
@@ -209,3 +253,11 @@ class PlanTypeSerializer(serializers.Serializer[Any]):
     label = serializers.CharField()
     summary = serializers.CharField()
     example = serializers.JSONField()
+
+
+class PlanTypesSerializer(serializers.Serializer[Any]):
+    """All of them; there is never a second page."""
+
+    results = PlanTypeSerializer(many=True)
+    next = serializers.CharField(allow_null=True)
+    previous = serializers.CharField(allow_null=True)

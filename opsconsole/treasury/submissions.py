@@ -31,7 +31,7 @@ class Turn:
     starting: list[UUID] = field(default_factory=list)
     accepted: dict[UUID, str] = field(default_factory=dict)  # step -> the bank's reference
     refused: dict[UUID, str] = field(default_factory=dict)  # step -> why
-    not_sent: list[UUID] = field(default_factory=list)
+    not_sent: dict[UUID, int] = field(default_factory=dict)  # step -> the attempt that did not happen
     recalled: list[UUID] = field(default_factory=list)
     too_late: dict[UUID, str] = field(default_factory=dict)  # step -> why
 
@@ -103,9 +103,14 @@ def _refused(reasons: dict[UUID, str]) -> list[Movement]:
     return _back(reasons, TransferKind.FAILED, was="sending", instruction="failed", payout="failed")
 
 
-def _not_sent(steps: list[UUID]) -> list[Movement]:
+def _not_sent(attempts: dict[UUID, int]) -> list[Movement]:
     return _back(
-        dict.fromkeys(steps, ""), TransferKind.NOT_SENT, was="sending", instruction="planned", payout="reserved"
+        dict.fromkeys(attempts, ""),
+        TransferKind.NOT_SENT,
+        was="sending",
+        instruction="planned",
+        payout="reserved",
+        attempts=attempts,
     )
 
 
@@ -113,8 +118,20 @@ def _recalled(steps: list[UUID]) -> list[Movement]:
     return _back(dict.fromkeys(steps, ""), TransferKind.RECALLED, was="sent", instruction="recalled", payout="payable")
 
 
-def _back(reasons: dict[UUID, str], kind: TransferKind, *, was: str, instruction: str, payout: str) -> list[Movement]:
-    """The payments of these steps come back, and their money with them to the account it left."""
+def _back(
+    reasons: dict[UUID, str],
+    kind: TransferKind,
+    *,
+    was: str,
+    instruction: str,
+    payout: str,
+    attempts: dict[UUID, int] | None = None,
+) -> list[Movement]:
+    """The payments of these steps come back, and their money with them to the account it left.
+
+    `attempts` says which attempt is meant where the step may be at its next one already, marked in the same commit.
+    """
+    of_attempt = attempts or {}
     rows = _moved(
         """
         with gone as (
@@ -137,7 +154,7 @@ def _back(reasons: dict[UUID, str], kind: TransferKind, *, was: str, instruction
     return [
         Movement(
             kind=kind,
-            reference=f"{kind.value}:{row.end_to_end_id}:{row.attempt}",
+            reference=f"{kind.value}:{row.end_to_end_id}:{of_attempt.get(row.step_id, row.attempt)}",
             source=row.in_transit,
             target=row.account,
             amount=row.amount,

@@ -8,17 +8,19 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management.base import CommandError
 
-from opsconsole.core.management.commands.up import Command, free_port
+from opsconsole.core.management.commands.up import Command, free_port, why_not_ready
 from opsconsole.embedded.places import Binaries
 from tests.embedded.acting import ROOT, main_process, nothing_runs, processes
 
@@ -130,6 +132,18 @@ def test_up_serves_heals_and_leaves_nothing_behind(new_var: Callable[..., Path])
         assert nothing_runs(var)
 
 
+def test_a_console_that_fails_without_a_word_is_not_ready() -> None:
+    class Failing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response_only(500)
+            self.end_headers()
+
+    with HTTPServer(("127.0.0.1", 0), Failing) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        assert "500" in why_not_ready(f"http://127.0.0.1:{server.server_port}")
+    assert "refused" in why_not_ready(f"http://127.0.0.1:{server.server_port}")
+
+
 def test_a_port_that_was_asked_for_must_be_free(monkeypatch) -> None:
     command = Command()
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -138,7 +152,15 @@ def test_a_port_that_was_asked_for_must_be_free(monkeypatch) -> None:
         with pytest.raises(CommandError, match=f"PORT {port}: Address already in use"):
             command.web_port("127.0.0.1")
         assert port < free_port("127.0.0.1", port) < port + 100, "one that was not asked for gives way"
-    assert command.web_port("127.0.0.1") == port
+    with command.web_port("127.0.0.1") as reserved:
+        assert reserved.getsockname() == ("127.0.0.1", port)
+        with pytest.raises(CommandError, match="Address already in use"):
+            command.web_port("127.0.0.1")
+        with socket.socket() as granian:  # shares the port as the reservation does
+            granian.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            granian.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            granian.bind(("127.0.0.1", port))
+            granian.listen()
 
     monkeypatch.setenv("PORT", "eighty")
     with pytest.raises(CommandError, match="must be a number"):

@@ -60,14 +60,15 @@ def plan(world: World, person: Callable[..., Any], connect_as: Connect) -> Any:
 
 @pytest.mark.parametrize("role", ROLES)
 class TestPayouts:
-    def test_a_state_is_never_skipped(self, world: World, connect_as: Connect, role: str) -> None:
+    @pytest.mark.usefixtures("world")
+    def test_a_state_is_never_skipped(self, connect_as: Connect, role: str) -> None:
         db = connect_as(role)
         for state in ("sent", "settled", "sending", "failed", "returned"):
             assert refusal(db, "update treasury_payouts set status = %s", state) == "treasury_payouts_transition"
         assert refusal(
             db,
-            "insert into treasury_payouts (external_id, beneficiary_name, iban, bic, amount, currency, due_date, status)"
-            " values ('S', 'S', 'DE25370400449046584330', 'COBADEFFXXX', 1, 'EUR', '2025-01-01', 'settled')",
+            "insert into treasury_payouts (external_id, beneficiary_name, iban, bic, amount, currency, due_date,"
+            " status) values ('S', 'S', 'DE25370400449046584330', 'COBADEFFXXX', 1, 'EUR', '2025-01-01', 'settled')",
         )
 
     @pytest.mark.parametrize(
@@ -83,22 +84,25 @@ class TestPayouts:
             ("external_id = 'PAY-00000'", "treasury_payouts_external_id"),
         ],
     )
+    @pytest.mark.usefixtures("world")
     def test_a_payout_is_always_payable_as_it_is(
-        self, world: World, connect_as: Connect, role: str, change: str, constraint: str
+        self, connect_as: Connect, role: str, change: str, constraint: str
     ) -> None:
         assert refusal(connect_as(role), f"update treasury_payouts set {change}").startswith(constraint)
 
-    def test_a_free_payout_belongs_to_no_plan(self, world: World, connect_as: Connect, role: str, plan: Any) -> None:
+    @pytest.mark.usefixtures("world")
+    def test_a_free_payout_belongs_to_no_plan(self, connect_as: Connect, role: str, plan: Any) -> None:
         db = connect_as(role)
         assert refusal(db, "update treasury_payouts set plan_id = %s", plan) == "free_payout_has_no_plan"
 
-    def test_who_gets_what_stands_still_once_a_plan_has_it(
-        self, world: World, connect_as: Connect, role: str, plan: Any
-    ) -> None:
+    @pytest.mark.usefixtures("world")
+    def test_who_gets_what_stands_still_once_a_plan_has_it(self, connect_as: Connect, role: str, plan: Any) -> None:
         db = connect_as(role)
         free = "update treasury_payouts set iban = 'FR7630006000011234567890189' where external_id = 'PAY-00001'"
         db.execute(free)  # a free one may be corrected, and that is journalled
-        db.execute("update treasury_payouts set status = 'reserved', plan_id = %s where external_id = 'PAY-00000'", [plan])
+        db.execute(
+            "update treasury_payouts set status = 'reserved', plan_id = %s where external_id = 'PAY-00000'", [plan]
+        )
         for change in (
             "iban = 'FR7630006000011234567890189'",
             "bic = 'AGRIFRPPXXX'",
@@ -113,9 +117,7 @@ class TestPayouts:
             name = refusal(db, f"update treasury_payouts set {change} where external_id = 'PAY-00000'")
             assert name == "treasury_payouts_fixed", change
 
-    def test_one_payout_has_one_live_instruction(
-        self, world: World, connect_as: Connect, role: str, plan: Any
-    ) -> None:
+    def test_one_payout_has_one_live_instruction(self, world: World, connect_as: Connect, role: str, plan: Any) -> None:
         db = connect_as(role)
         payout = Payout.objects.get(external_id="PAY-00000").pk
         facts = (payout, plan, world.http.pk, world.account.pk)

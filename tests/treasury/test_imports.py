@@ -64,9 +64,7 @@ class TestLoading:
         first = Payout.objects.get(external_id="X-1")
         assert (first.amount, first.status, first.country, first.plan_id) == (Decimal("12.50"), "payable", "DE", None)
 
-    def test_journals_once_for_each_chunk(
-        self, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_journals_once_for_each_chunk(self, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
         chunks_of(monkeypatch, 2)
         load(write(*(line(number) for number in range(5))))
         entries = list(Entry.objects.filter(verb__startswith="payout").order_by("seq"))
@@ -95,7 +93,9 @@ class TestLoading:
         self, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, size: int
     ) -> None:
         chunks_of(monkeypatch, size)
-        totals, bad = load(write(line(1), line(1, amount="99"), line(1), line(2), line(1, iban="FR7630006000011234567890189")))
+        totals, bad = load(
+            write(line(1), line(1, amount="99"), line(1), line(2), line(1, iban="FR7630006000011234567890189"))
+        )
         assert (totals.loaded, totals.known, totals.refused) == (2, 1, 2)
         assert bad == [
             "line 3: external_id is there already with another amount",
@@ -123,7 +123,7 @@ class TestLoading:
         assert (totals.known, bad) == (1, [])
         assert Payout.objects.get().status == "held"
 
-    def test_rows_before_a_break_are_loaded(self, write: Callable[..., Path], tmp_path: Path) -> None:
+    def test_rows_before_a_break_are_loaded(self, tmp_path: Path) -> None:
         rows = text(*(line(number, remittance=f"{number * 7919}") for number in range(3000))).encode()
         cut = tmp_path / "cut.csv.gz"
         packed = gzip.compress(rows)
@@ -140,9 +140,7 @@ class TestWhole:
         assert totals.loaded == 5
         assert verbs() == ["payouts.imported"]
 
-    def test_loads_nothing_if_one_row_is_bad(
-        self, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_loads_nothing_if_one_row_is_bad(self, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
         chunks_of(monkeypatch, 2)
         with pytest.raises(ImportRefused) as refused:
             load(write(line(1), line(2), line(3), line(4, amount="0"), line(5)), whole=True)
@@ -190,9 +188,7 @@ class TestPermission:
         assert Entry.objects.get(verb="payouts.imported").actor_name == role
 
 
-def test_rivals_with_one_file_load_each_row_once(
-    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rivals_with_one_file_load_each_row_once(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     chunks_of(monkeypatch, 50)
     rows = [line(number) for number in range(600)]
     paths = [write(*rows, name="a.csv"), write(*reversed(rows), name="b.csv"), write(*rows, name="c.csv")]

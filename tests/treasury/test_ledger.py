@@ -88,7 +88,8 @@ class TestBooking:
         assert book_all(actor=TESTER) == 3
         assert balance(world.account) == Decimal("699.97")
 
-    def test_books_nothing_for_nothing(self, world: World) -> None:
+    @pytest.mark.usefixtures("world")
+    def test_books_nothing_for_nothing(self) -> None:
         assert book(movements=[], actor=TESTER) == 0
 
     def test_is_refused_outside_an_operation(self, world: World) -> None:
@@ -209,26 +210,28 @@ class TestAttacks:
     ) -> None:
         db, transfer = connect_as(role), uuid4()
         one = movement(world)
-        into = "copy treasury_legs (transfer_id, account_id, amount, currency) from stdin"
-        for amounts, constraint in (((-5, 6), "transfer_sums_to_zero"), ((-5, 5), None)):
-            with db.transaction(force_rollback=constraint is not None):
-                db.execute(TRANSFER, [transfer, "copied"])
-                if constraint:
-                    with pytest.raises(psycopg.errors.CheckViolation) as refused, db.cursor().copy(into) as copy:
-                        for account, amount in zip((one.source, one.target), amounts, strict=True):
-                            copy.write_row((transfer, account, amount, "EUR"))
-                    assert refused.value.diag.constraint_name == constraint
-                else:
-                    with db.cursor().copy(into) as copy:
-                        for account, amount in zip((one.source, one.target), amounts, strict=True):
-                            copy.write_row((transfer, account, amount, "EUR"))
+
+        def copy_legs(*amounts: int) -> None:
+            with db.cursor().copy("copy treasury_legs (transfer_id, account_id, amount, currency) from stdin") as copy:
+                for account, amount in zip((one.source, one.target), amounts, strict=True):
+                    copy.write_row((transfer, account, amount, "EUR"))
+
+        with db.transaction(force_rollback=True):
+            db.execute(TRANSFER, [transfer, "copied"])
+            with pytest.raises(psycopg.errors.CheckViolation) as refused:
+                copy_legs(-5, 6)
+            assert refused.value.diag.constraint_name == "transfer_sums_to_zero"
+        with db.transaction():
+            db.execute(TRANSFER, [transfer, "copied"])
+            copy_legs(-5, 5)
         assert (balance(one.source), balance(one.target)) == (Decimal(995), Decimal(5))
         with db.transaction(force_rollback=True):
             db.execute(TRANSFER, [uuid4(), "selected"])
             name = refusal(
                 db,
                 "insert into treasury_legs (transfer_id, account_id, amount, currency)"
-                " select t.id, a.id, 1, 'EUR' from treasury_transfers t, treasury_accounts a where t.reference = 'selected'",
+                " select t.id, a.id, 1, 'EUR' from treasury_transfers t, treasury_accounts a"
+                " where t.reference = 'selected'",
             )
             assert name == "transfer_sums_to_zero"
         assert ledger.prove() == []
@@ -247,7 +250,8 @@ class TestAttacks:
         backdated = uuid4()
         with db.transaction(force_rollback=True):
             db.execute(
-                "insert into treasury_transfers (id, kind, reference, booked_at) values (%s, 'swept', 'old', '2020-01-01')",
+                "insert into treasury_transfers (id, kind, reference, booked_at)"
+                " values (%s, 'swept', 'old', '2020-01-01')",
                 [backdated],
             )
             name = refusal(db, more, backdated, one.source, -1, backdated, one.target, 1)
@@ -255,8 +259,9 @@ class TestAttacks:
         assert not Transfer.objects.filter(reference__in=("empty", "old")).exists()
 
     @pytest.mark.parametrize("table", ["treasury_legs", "treasury_transfers"])
+    @pytest.mark.usefixtures("world")
     def test_what_is_booked_stays(
-        self, world: World, connect_as: Callable[[str], psycopg.Connection[Any]], role: str, table: str
+        self, connect_as: Callable[[str], psycopg.Connection[Any]], role: str, table: str
     ) -> None:
         db = connect_as(role)
         assert refusal(db, f"update {table} set id = id") == f"{table}_append_only"
@@ -300,8 +305,9 @@ class TestAttacks:
                 name = refusal(db, more, transfer, source, "-1000.01", transfer, target, "1000.01")
                 assert name == "account_not_overdrawn"
 
+    @pytest.mark.usefixtures("world")
     def test_only_settlement_accounts_freeze(
-        self, world: World, connect_as: Callable[[str], psycopg.Connection[Any]], role: str
+        self, connect_as: Callable[[str], psycopg.Connection[Any]], role: str
     ) -> None:
         db = connect_as(role)
         name = refusal(db, "update treasury_accounts set status = 'frozen' where kind = 'in_transit'")
@@ -362,7 +368,9 @@ def test_proof_finds_what_is_wrong(world: World, superuser: psycopg.Connection[A
     superuser.execute(
         "delete from treasury_legs where transfer_id = (select id from treasury_transfers where reference = 'emptied')"
     )
-    superuser.execute("update treasury_accounts set ledger_balance = 1 where kind = 'paid_out' and bank_id = %s", [world.iso.pk])
+    superuser.execute(
+        "update treasury_accounts set ledger_balance = 1 where kind = 'paid_out' and bank_id = %s", [world.iso.pk]
+    )
     rules = {found.rule for found in ledger.prove()}
     assert rules == {
         "legs sum to zero",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 
@@ -123,17 +124,17 @@ def test_knows_the_currencies_of_iso_4217() -> None:
 
 @given(st.fixed_dictionaries({column: st.text(max_size=60) for column in COLUMNS}))
 def test_survives_anything(raw: dict[str, str]) -> None:
-    try:
+    with suppress(FactsRefused):
         read_facts(raw)
-    except FactsRefused as refused:
-        assert refused.problems
 
 
 @given(st.sampled_from(COLUMNS), st.text())
 def test_one_odd_column_spoils_only_itself(column: str, value: str) -> None:
+    wrong: dict[str, str] = {}
     try:
         facts = read_facts(GOOD | {column: value})
     except FactsRefused as refused:
-        assert set(refused.problems) <= {column, "amount"}
+        wrong = refused.problems
     else:
         assert all("\x00" not in str(part) for part in facts.row)
+    assert set(wrong) <= {column, "amount"}

@@ -16,7 +16,8 @@ from opsconsole.journal.models import Entry
 from opsconsole.treasury.errors import ExternalIdTaken, PayoutInvalid, PayoutNotFound
 from opsconsole.treasury.models import Payout
 from opsconsole.treasury.payout_facts import PayoutFacts, read_facts
-from opsconsole.treasury.services import payouts
+from opsconsole.treasury.selectors import payout_tallies
+from opsconsole.treasury.services import payouts, tallies
 from tests.treasury.conftest import HEADER, line, verbs
 from tests.world import TESTER, World
 
@@ -31,17 +32,6 @@ def facts(number: int = 1, **changes: str) -> PayoutFacts:
 
 def a_payout() -> Payout:
     return payouts.create_payout(facts=facts(), actor=TESTER)[0]
-
-
-def as_sent(payout: Payout, status: str) -> None:
-    """As if a plan had sent it."""
-    with connection.cursor() as cursor:
-        cursor.execute("set session_replication_role = default")
-        for state in ("reserved", "sending", "sent", status):
-            cursor.execute(
-                "update treasury_payouts set status = %s, plan_id = (select id from ops_plans limit 1) where id = %s",
-                [state, payout.pk],
-            )
 
 
 class TestCreating:
@@ -104,7 +94,10 @@ class TestHolding:
             ("payout.released", "pay_admin"),
         ]
         assert entries[1].content["reason"] == "IBAN unclear"
-        assert (entries[1].content["before"], entries[1].content["after"]) == ({"status": "payable"}, {"status": "held"})
+        assert (entries[1].content["before"], entries[1].content["after"]) == (
+            {"status": "payable"},
+            {"status": "held"},
+        )
 
     @pytest.mark.parametrize("reason", ["", "  ", "x" * 2001])
     def test_a_reason_is_needed(self, reason: str) -> None:
@@ -141,9 +134,6 @@ class TestHolding:
 
 
 def test_bulk_writes_keep_the_tallies(world: World) -> None:
-    from opsconsole.treasury.selectors import payout_tallies
-    from opsconsole.treasury.services import tallies
-
     def tallied() -> dict[tuple[str, str], tuple[int, str]]:
         return {(one.status, one.currency): (one.count, str(one.amount)) for one in payout_tallies()}
 

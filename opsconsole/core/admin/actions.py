@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from django import forms
@@ -87,12 +87,16 @@ class OptionalReasonForm(ActionForm):
 class Action(Generic[Row]):
     """A transition as a button: of one row, or with None for a row, of a list."""
 
-    name: ClassVar[str]
-    label: ClassVar[Text]
-    icon: ClassVar[str] = ""
-    tone: ClassVar[str] = "plain"  # plain, primary or danger
-    permission: ClassVar[str]
-    form: ClassVar[type[ActionForm]] = ActionForm
+    name: str
+    label: Text
+    icon: str = ""
+    tone: str = "plain"  # plain, primary or danger
+    permission: str
+    form: type[ActionForm] = ActionForm
+
+    def allowed(self, actor: Actor, row: Row) -> bool:  # noqa: ARG002 - subclasses look
+        """Whether the actor holds the right; without it there is no button, and the page answers 403."""
+        return actor.may(self.permission)
 
     def offered(self, actor: Actor, row: Row) -> bool:  # noqa: ARG002 - subclasses look
         """Whether the button has any sense here; a button that has none is not shown at all."""

@@ -204,7 +204,7 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
         """What an action would do; by POST, do it."""
         actor = actor_of(request)
         row = None if object_id is None else self.row_or_404(request, object_id)
-        if not actor.may(action.permission, row):
+        if not action.allowed(actor, row):
             raise PermissionDenied
         form = action.make_form(actor, row, request.POST if request.method == "POST" else None)
         status = 200
@@ -261,7 +261,7 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
                 action.obstacle(actor, row),
             )
             for action in self.row_actions
-            if actor.may(action.permission, row) and action.offered(actor, row)
+            if action.allowed(actor, row) and action.offered(actor, row)
         ]
 
     def _list_buttons(self, request: HttpRequest) -> list[Button]:
@@ -269,7 +269,7 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
         return [
             Button(action, reverse(f"{self.admin_site.name}:{self.url_name(action.name)}"))
             for action in self.list_actions()
-            if actor.may(action.permission) and action.offered(actor, None)
+            if action.allowed(actor, None) and action.offered(actor, None)
         ]
 
     def _render(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -161,6 +161,11 @@ WORDS: Final[dict[str, Text]] = {
 }
 
 
+AMOUNTS: Final = frozenset(
+    ("amount", "sum", "balance", "balance_before", "balance_after", "control_sum", "total_amount", "beyond_sum")
+)
+
+
 def word(key: str) -> str:
     """The name of a JSON member, for people."""
     return str(WORDS.get(key) or key.replace("_", " "))
@@ -181,10 +186,17 @@ def plain(value: Any) -> SafeString | str:
             return str(value)
 
 
+def member(key: str, value: Any) -> SafeString | str:
+    """A member of a JSON object; amounts of money as such."""
+    if key in AMOUNTS and isinstance(value, str | int) and not isinstance(value, bool):
+        return amount(str(value))
+    return plain(value)
+
+
 def _terms(value: Mapping[str, Any]) -> SafeString | str:
     if not value:
         return NOTHING
-    rows = format_html_join("", "<dt>{}</dt><dd>{}</dd>", ((word(key), plain(item)) for key, item in value.items()))
+    rows = format_html_join("", "<dt>{}</dt><dd>{}</dd>", ((word(key), member(key, item)) for key, item in value.items()))
     return format_html('<dl class="ops-terms">{}</dl>', rows)
 
 
@@ -194,20 +206,20 @@ def _list(value: Sequence[Any]) -> SafeString | str:
     if all(isinstance(item, Mapping) for item in value):
         return _grid(value)
     if any(isinstance(item, Mapping | list | tuple) for item in value):
-        return format_html('<ul class="ops-list">{}</ul>', format_html_join("", "<li>{}</li>", _each(value)))
+        items = format_html_join("", "<li>{}</li>", ((plain(item),) for item in value))
+        return format_html('<ul class="ops-list">{}</ul>', items)
     return ", ".join(str(plain(item)) for item in value)
-
-
-def _each(values: Iterable[Any]) -> Iterable[tuple[Any]]:
-    return ((plain(value),) for value in values)
 
 
 def _grid(rows: Sequence[Mapping[str, Any]]) -> SafeString:
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    head = format_html_join("", "<th scope=col>{}</th>", ((word(key),) for key in columns))
-    body = format_html_join(
-        "", "<tr>{}</tr>", ((format_html_join("", "<td>{}</td>", _each(row.get(key) for key in columns)),) for row in rows)
+    side = {key: "ops-right" if key in AMOUNTS else "" for key in columns}
+    head = format_html_join("", '<th scope="col" class="{}">{}</th>', ((side[key], word(key)) for key in columns))
+    lines = (
+        format_html_join("", '<td class="{}">{}</td>', ((side[key], member(key, row.get(key))) for key in columns))
+        for row in rows
     )
+    body = format_html_join("", "<tr>{}</tr>", ((line,) for line in lines))
     return format_html(
         '<div class="ops-scroll"><table class="ops-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>',
         head,

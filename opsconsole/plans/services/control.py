@@ -78,7 +78,9 @@ def _live(actor: Actor, plan_id: UUID, run_id: UUID, wanted: str) -> tuple[Plan,
 
 
 def _wish(plan: Plan, run: Run, column: str, verb: str, actor: Actor, reason: str) -> Run:
-    run.save(update_fields=[column])
+    # Also a run that waits for a person, or for its target, has to look at it now; the sweeper sees to that.
+    run.waiting_for, run.wake_at = "", Now()
+    run.save(update_fields=[column, "waiting_for", "wake_at"])
     run.refresh_from_db()
     record(actor, verb, plan, after={"run": str(run.pk), "status": run.status}, reason=reason)
     after_commit(EXECUTE_RUN, run.pk, queue="plans")

@@ -24,9 +24,7 @@ from opsconsole.plans.states import OnFailure, PlanState
 from opsconsole.plans.transitions import take_back
 from opsconsole.plans.types import type_named
 
-EDITABLE = frozenset(
-    {"name", "description", "payload", "required_approvals", "on_failure", "not_before", "not_after"}
-)
+EDITABLE = frozenset({"name", "description", "payload", "required_approvals", "on_failure", "not_before", "not_after"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +152,7 @@ def _check_window(not_before: datetime | None, not_after: datetime | None) -> No
 
 def _quorum(plan_type: str, asked: int | None) -> int:
     """How many people must agree as far as a draft can tell: staging adds what the policy asks of its sums."""
-    policy = approvals.active_policy(f"plan.{plan_type}")
-    least = sum(slot["count"] for slot in policy.slots) if policy else 1
-    return max(least, asked or 1)
+    return approvals.policy_for(f"plan.{plan_type}", sums={}, required_approvals=asked).quorum
 
 
 def _body_digest(draft: Draft, payload: dict[str, Any]) -> str:

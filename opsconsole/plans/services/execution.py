@@ -92,7 +92,8 @@ def roll_back_plan(*, plan_id: UUID, actor: Actor) -> Run:
 def retry_run(*, plan_id: UUID, run_id: UUID, actor: Actor) -> Run:
     """Queue a new run that goes on where a failed one stopped, under the same approval and the same keys.
 
-    Raises NothingToRetry when every step is done, StepsInDoubt, RunIsLive, WrongState.
+    Steps that were left in doubt are asked about first. Raises NothingToRetry when every step is done, StepsInDoubt
+    when one is in doubt that the target cannot tell about, RunIsLive, WrongState.
     """
     plan = access.plan_for(actor, plan_id, "execute")
     failed = access.run_of(plan, run_id)
@@ -100,11 +101,11 @@ def retry_run(*, plan_id: UUID, run_id: UUID, actor: Actor) -> Run:
     approvals.require_executor(_consumed_request(plan), actor=actor)
     if failed.status not in (RunState.FAILED, RunState.PARTIAL, RunState.CANCELLED):
         raise WrongState(f"The run is {failed.state.label}; there is nothing to retry.", status=failed.status)
-    refuse_doubt(plan)
     direction = Direction(failed.direction)
+    refuse_doubt(plan, but_of=direction)
     _reopen_failed_steps(plan, direction)
     waiting = Step.objects.filter(
-        plan=plan, revision=plan.revision, direction=direction, status=StepState.PENDING
+        plan=plan, revision=plan.revision, direction=direction, status__in=(StepState.PENDING, StepState.UNKNOWN)
     ).count()
     if not waiting:
         raise NothingToRetry("Every step of this run has been done.", run=str(run_id))

@@ -16,7 +16,7 @@ from opsconsole.plans.errors import PlanInvalid, StepNotUnknown
 from opsconsole.plans.models import Run, Step
 from opsconsole.plans.outcomes import Done, Refused
 from opsconsole.plans.states import LIVE_RUNS, Direction, StepState
-from opsconsole.plans.transitions import EXECUTE_RUN, run_time
+from opsconsole.plans.transitions import EXECUTE_RUN, live_run, run_time
 from opsconsole.plans.types import type_named
 
 OUTCOMES = ("succeeded", "failed")
@@ -30,6 +30,9 @@ def resolve_step(*, plan_id: UUID, step_id: UUID, outcome: str, evidence: str, r
     for any other step, PlanInvalid without evidence.
     """
     plan = access.plan_for(actor, plan_id, "resolve")
+    run = live_run(plan)
+    if run is not None:
+        run = access.run_of(plan, run.pk)  # locked before its steps, as a worker does
     step = access.step_of(plan, step_id)
     if outcome not in OUTCOMES or not evidence.strip():
         raise PlanInvalid(
@@ -56,7 +59,8 @@ def resolve_step(*, plan_id: UUID, step_id: UUID, outcome: str, evidence: str, r
     step.finished_at = Now()
     step.save(update_fields=["status", "needs_person", "result", "finished_at"])
     step.refresh_from_db()
-    _wake(step)
+    if run is not None:
+        _wake(run)
     record(
         actor,
         "step.resolved",
@@ -69,11 +73,12 @@ def resolve_step(*, plan_id: UUID, step_id: UUID, outcome: str, evidence: str, r
     return step
 
 
-def _wake(step: Step) -> None:
-    run = Run.objects.filter(plan_id=step.plan_id, direction=step.direction, status__in=LIVE_RUNS).first()
-    if run is None:
+def _wake(run: Run) -> None:
+    if run.status not in LIVE_RUNS:
         return
-    waiting = Step.objects.filter(run__isnull=False, plan_id=step.plan_id, status=StepState.PENDING).count()
+    waiting = Step.objects.filter(
+        plan_id=run.plan_id, revision=run.revision, direction=run.direction, status=StepState.PENDING
+    ).count()
     run.waiting_for, run.wake_at = "", Now()
     run.deadline_at = timezone.now() + run_time(waiting)
     run.save(update_fields=["waiting_for", "wake_at", "deadline_at"])

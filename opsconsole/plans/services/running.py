@@ -6,7 +6,6 @@ a ledger takes its locks best at the very end.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -18,17 +17,15 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from opsconsole.core.actors import Actor
-from opsconsole.core.canonical import to_plain
 from opsconsole.core.faults import crashpoint
 from opsconsole.core.operations import operation
 from opsconsole.core.queue import after_commit
 from opsconsole.journal.record import record
-from opsconsole.plans import access, leases
-from opsconsole.plans.leases import BATCH, Lease
+from opsconsole.plans import access, leases, steps
+from opsconsole.plans.leases import Lease
 from opsconsole.plans.models import Plan, Run, Step
 from opsconsole.plans.outcomes import (
     Answered,
-    CannotTell,
     Done,
     NeverHappened,
     NoAnswer,
@@ -43,6 +40,7 @@ from opsconsole.plans.types import type_named
 
 LONGEST_PAUSE = 15.0
 PERSON_HAS = timedelta(hours=24)
+WORKER_ENDS = "its worker was told to end"
 
 
 class Turn(StrEnum):
@@ -76,19 +74,14 @@ def claim_run(*, run_id: UUID, owner: str, actor: Actor) -> Lease | None:
     lease = leases.take(run_id, owner)
     if lease is None:
         return None
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "update ops_plan_steps set status = 'unknown', result = '{\"detail\": \"its worker was lost\"}'"
-            " where plan_id = %s and revision = %s and direction = %s and status = 'running' returning seq",
-            [lease.plan_id, lease.revision, lease.direction],
-        )
-        doubtful = sorted(row[0] for row in cursor.fetchall())
+    doubtful = steps.doubt_abandoned(lease.plan_id, lease.revision, lease.direction)
     record(
         actor,
         "run.claimed",
         Plan(pk=lease.plan_id),
         after={"run": str(run_id), "epoch": lease.epoch, "owner": owner, "steps_in_doubt": doubtful},
     )
+    crashpoint("plans.run.in_claim")
     return lease
 
 
@@ -130,12 +123,12 @@ def advance(
     """
     wishes = leases.renew(lease)
     plan_type = type_named(lease.plan_type)
-    written = _write_answers(answers)
+    written = steps.write_answers(answers)
     crashpoint("plans.steps.in_save")
     if wishes.stalls and any(isinstance(answer, Done | Refused | Skipped) for _, answer in written):
         leases.note_answer(lease)
         wishes = replace(wishes, stalls=0)
-    if again and (lost := _marked_unseen(lease)):
+    if again and (lost := steps.marked_unseen(lease)):
         following = Next(Turn.CALL, lost)
     elif halt:
         _note_halt(lease, halt)
@@ -148,7 +141,7 @@ def advance(
         following = LEAVE
     else:
         following = _next(lease, wishes)
-    _journal(lease, written, following, actor, reason=halt)
+    _journal(lease, written, following, actor, reason=halt or (WORKER_ENDS if leave else ""))
     if written or following.starting:
         plan_type.record(lease.direction, written, following.starting)
     crashpoint("plans.steps.in_mark")
@@ -161,12 +154,14 @@ def finish_run(*, lease: Lease, actor: Actor) -> Run:
     plan = access.lock_plan(lease.plan_id)
     wishes = leases.renew(lease)
     run = Run.objects.get(pk=lease.run_id)
-    return close(plan, run, lease.on_failure, late=wishes.late, cancelled=wishes.cancel, actor=actor)
+    close(plan, run, lease.on_failure, late=wishes.late, cancelled=wishes.cancel, actor=actor)
+    crashpoint("plans.run.in_finish")
+    return run
 
 
 def close(plan: Plan, run: Run, on_failure: str, *, late: bool, cancelled: bool, actor: Actor) -> Run:
     """End the run and move the plan; joins the caller's operation with both rows locked."""
-    counts = step_counts(plan, Direction(run.direction), run.revision)
+    counts = steps.counts(plan.pk, run.revision, Direction(run.direction))
     state = _verdict(counts, on_failure, simulated=(run.result or {}).get("simulation", ""), cancelled=cancelled)
     result: dict[str, Any] = {"steps": counts}
     if late and state == RunState.FAILED:
@@ -174,7 +169,7 @@ def close(plan: Plan, run: Run, on_failure: str, *, late: bool, cancelled: bool,
     plan_type = type_named(plan.plan_type)
     if run.direction == Direction.ROLLBACK:
         plan_type.release(plan)
-        _skip_what_never_went_out(plan)
+        steps.skip_pending(plan.pk, plan.revision, code="rolled_back")
     result |= plan_type.report(run)
     end_run(run, state, result=result)
     was = plan.status
@@ -195,27 +190,6 @@ def close(plan: Plan, run: Run, on_failure: str, *, late: bool, cancelled: bool,
         if not doubtful:
             open_rollback(plan, actor=actor)
     return run
-
-
-def _skip_what_never_went_out(plan: Plan) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "update ops_plan_steps set status = 'skipped', result = '{\"code\": \"rolled_back\"}', finished_at = now()"
-            " where plan_id = %s and revision = %s and direction = 'execute' and status = 'pending'",
-            [plan.pk, plan.revision],
-        )
-
-
-def step_counts(plan: Plan, direction: Direction, revision: int) -> dict[str, int]:
-    """How many steps of a direction are in each state, zeros included."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select status, count(*) from ops_plan_steps where plan_id = %s and revision = %s and direction = %s"
-            " group by status",
-            [plan.pk, revision, direction],
-        )
-        found = dict(cursor.fetchall())
-    return {state.value: found.get(state.value, 0) for state in StepState}
 
 
 def _verdict(counts: dict[str, int], on_failure: str, *, simulated: str, cancelled: bool) -> RunState:
@@ -244,32 +218,6 @@ def _plan_state(direction: str, state: RunState, counts: dict[str, int]) -> Plan
             return PlanState.FAILED
 
 
-def _write_answers(answers: Sequence[tuple[Step, Answered]]) -> list[tuple[Step, Answered]]:
-    """Write each answer to the attempt it is about; those that were written: a person, or we, may have been faster."""
-    if not answers:
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            update ops_plan_steps s set status = a.status, needs_person = a.needs_person, result = a.result::jsonb,
-              finished_at = case when a.status in ('succeeded', 'failed', 'skipped') then now() end
-            from unnest(%s::uuid[], %s::int[], %s::text[], %s::bool[], %s::text[])
-              as a (id, attempt, status, needs_person, result)
-            where s.id = a.id and s.attempt = a.attempt and s.status in ('running', 'unknown')
-            returning s.id
-            """,
-            [
-                [step.pk for step, _ in answers],
-                [step.attempt for step, _ in answers],
-                [answer.state.value for _, answer in answers],
-                [isinstance(answer, CannotTell) for _, answer in answers],
-                [json.dumps(to_plain(answer.result)) for _, answer in answers],
-            ],
-        )
-        written = {row[0] for row in cursor.fetchall()}
-    return [(step, answer) for step, answer in answers if step.pk in written]
-
-
 def _goes_on(step: Step, answer: Answered) -> bool:
     """Whether the run may go on at once: not where sending the same step again and again leads nowhere."""
     return answer.progress and not (isinstance(answer, NeverHappened) and step.attempt > 1)
@@ -288,84 +236,24 @@ def _hand_over(lease: Lease, stalls: int) -> None:
 
 def _next(lease: Lease, wishes: leases.Wishes) -> Next:
     """What comes next, by what the steps are and what people asked."""
-    doubt, person, failed, pending = _standing(lease)
+    stand = steps.standing(lease)
     # A wish takes effect once nothing is in doubt; while the target does not answer, it does not wait for that.
-    settled = not doubt or wishes.stalls > 0
+    settled = not stand.doubt or wishes.stalls > 0
     if wishes.late or (wishes.cancel and settled):
         return FINISH
-    if wishes.pause and settled and (pending or doubt):
+    if wishes.pause and settled and (stand.pending or stand.doubt):
         _pause(lease)
         return LEAVE
-    if doubt:
-        return Next(Turn.PROBE, _in_doubt(lease))
+    if stand.doubt:
+        return Next(Turn.PROBE, steps.in_doubt(lease))
     go_on = lease.on_failure == OnFailure.CONTINUE and lease.direction == Direction.EXECUTE
-    if pending and (go_on or not (failed or person)):
-        marked = _mark_running(lease)
+    if stand.pending and (go_on or not (stand.failed or stand.person)):
+        marked = steps.mark_running(lease)
         return Next(Turn.CALL, marked, starting=marked)
-    if person:
+    if stand.person:
         _wait_for_person(lease)
         return LEAVE
     return FINISH
-
-
-def _standing(lease: Lease) -> tuple[bool, bool, bool, bool]:
-    """Whether there are steps to be probed, to be resolved by a person, failed, and pending."""
-    of_run = "select from ops_plan_steps where plan_id = %(plan)s and revision = %(revision)s and direction = %(way)s"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"select exists({of_run} and status = 'unknown' and not needs_person),"
-            f" exists({of_run} and status = 'unknown' and needs_person),"
-            f" exists({of_run} and status = 'failed'), exists({of_run} and status = 'pending')",
-            {"plan": lease.plan_id, "revision": lease.revision, "way": lease.direction},
-        )
-        doubt, person, failed, pending = cursor.fetchone()
-    return doubt, person, failed, pending
-
-
-def _in_doubt(lease: Lease) -> list[Step]:
-    return list(
-        Step.objects.filter(
-            plan_id=lease.plan_id,
-            revision=lease.revision,
-            direction=lease.direction,
-            status=StepState.UNKNOWN,
-            needs_person=False,
-        ).order_by("seq")[:BATCH]
-    )
-
-
-def _marked_unseen(lease: Lease) -> list[Step]:
-    """Steps that a commit of ours marked without our hearing of it: still ours to call, for nobody has called them."""
-    return list(
-        Step.objects.filter(
-            plan_id=lease.plan_id, revision=lease.revision, direction=lease.direction, status=StepState.RUNNING
-        ).order_by("seq")
-    )
-
-
-def _mark_running(lease: Lease) -> list[Step]:
-    return list(
-        Step.objects.raw(
-            """
-            with due as (
-              select id from ops_plan_steps
-              where plan_id = %(plan)s and revision = %(revision)s and direction = %(way)s and status = 'pending'
-              order by seq limit %(batch)s for no key update),
-            marked as (
-              update ops_plan_steps s set status = 'running', attempt = s.attempt + 1, started_at = now(),
-                run_id = %(run)s, result = null
-              from due where s.id = due.id returning s.*)
-            select * from marked order by seq
-            """,
-            {
-                "plan": lease.plan_id,
-                "revision": lease.revision,
-                "way": lease.direction.value,
-                "batch": BATCH,
-                "run": lease.run_id,
-            },
-        )
-    )
 
 
 def _pause(lease: Lease) -> None:

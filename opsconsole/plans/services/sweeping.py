@@ -5,15 +5,16 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import connection
+from django.db.models.functions import Now
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import operation
 from opsconsole.journal.record import record
-from opsconsole.plans import access
-from opsconsole.plans.models import Plan, Run
+from opsconsole.plans import access, steps
+from opsconsole.plans.models import Run
 from opsconsole.plans.services.running import close
 from opsconsole.plans.states import LIVE_RUNS, PlanState
-from opsconsole.plans.transitions import take_back
+from opsconsole.plans.transitions import announce, take_back
 
 MOST = 200
 
@@ -46,12 +47,15 @@ def hand_out_due_runs(*, actor: Actor) -> list[UUID]:  # noqa: ARG001 - the oper
         return [row[0] for row in cursor.fetchall()]
 
 
+OVERDUE = (
+    "status in ('queued', 'running', 'paused') and deadline_at < now() and (lease_until is null or lease_until < now())"
+)
+WINDOW_CLOSED = "status in ('staged', 'approved') and not_after < now()"
+
+
 def overdue_runs() -> list[UUID]:
     """Live runs past their deadline that no worker holds."""
-    return _ids(
-        "select id from ops_plan_runs where status in ('queued', 'running', 'paused') and deadline_at < now()"
-        " and (lease_until is null or lease_until < now()) limit %s"
-    )
+    return _ids(f"select id from ops_plan_runs where {OVERDUE} limit %s")
 
 
 def plans_without_run() -> list[UUID]:
@@ -64,7 +68,7 @@ def plans_without_run() -> list[UUID]:
 
 def plans_past_their_window() -> list[UUID]:
     """Plans that can no longer be executed in time."""
-    return _ids("select id from ops_plans where status in ('staged', 'approved') and not_after < now() limit %s")
+    return _ids(f"select id from ops_plans where {WINDOW_CLOSED} limit %s")
 
 
 @operation
@@ -73,9 +77,9 @@ def fail_overdue_run(*, run_id: UUID, actor: Actor) -> None:
     plan_id = Run.objects.values_list("plan_id", flat=True).get(pk=run_id)
     plan = access.lock_plan(plan_id)
     run = access.run_of(plan, run_id)
-    if run.status not in LIVE_RUNS or run_id not in overdue_runs():
+    if not _still("ops_plan_runs", run_id, OVERDUE):
         return
-    _doubt_abandoned_steps(plan, run)
+    steps.doubt_abandoned(plan.pk, run.revision, run.direction)
     close(plan, run, plan.on_failure, late=True, cancelled=False, actor=actor)
 
 
@@ -88,7 +92,12 @@ def settle_plan(*, plan_id: UUID, actor: Actor) -> None:
     run = Run.objects.filter(plan=plan).order_by("-run_at").first()
     if run is None or run.status in LIVE_RUNS:
         return
-    _doubt_abandoned_steps(plan, run)
+    steps.doubt_abandoned(plan.pk, run.revision, run.direction)
+    if run.finished_at is None:
+        run.finished_at = Now()
+        run.lease_until = run.wake_at = None
+        run.waiting_for = ""
+        run.save(update_fields=["finished_at", "lease_until", "wake_at", "waiting_for"])
     rolling_back = plan.status == PlanState.ROLLING_BACK
     was = plan.status
     plan.move_to(PlanState.ROLLBACK_PARTIAL if rolling_back else PlanState.FAILED)
@@ -101,24 +110,22 @@ def settle_plan(*, plan_id: UUID, actor: Actor) -> None:
         after={"status": plan.status, "run": str(run.pk)},
         reason="its run was ended outside the engine",
     )
+    announce(f"plan.{plan.status}", plan, run=str(run.pk), direction=run.direction)
 
 
 @operation
 def expire_plan(*, plan_id: UUID, actor: Actor) -> None:
     """Let a plan whose window has closed expire; what it had reserved is free again."""
     plan = access.lock_plan(plan_id)
-    if plan.status in (PlanState.STAGED, PlanState.APPROVED) and plan_id in plans_past_their_window():
+    if _still("ops_plans", plan_id, WINDOW_CLOSED):
         take_back(plan, PlanState.EXPIRED, actor=actor, reason="its execution window has closed")
 
 
-def _doubt_abandoned_steps(plan: Plan, run: Run) -> None:
-    # Whoever ran them is gone: their outcome must be asked or resolved before anything builds on it.
+def _still(table: str, key: UUID, condition: str) -> bool:
+    """Whether the row, which is locked by now, is still what it was swept for."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "update ops_plan_steps set status = 'unknown' where plan_id = %s and revision = %s and direction = %s"
-            " and status = 'running'",
-            [plan.pk, run.revision, run.direction],
-        )
+        cursor.execute(f"select exists(select from {table} where id = %s and {condition})", [key])
+        return bool(cursor.fetchone()[0])
 
 
 def _ids(query: str) -> list[UUID]:

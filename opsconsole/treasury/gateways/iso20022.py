@@ -30,6 +30,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage
 
 from opsconsole.core.errors import Invalid
+from opsconsole.core.faults import crashpoint
 from opsconsole.treasury.gateways.base import (
     IN_FLIGHT,
     Absent,
@@ -138,12 +139,15 @@ class Iso20022Gateway:
                     return Rejected("withdrawn", "this file was recalled; its payments go out only in a new one")
                 if tray in {None, Tray.PREPARED}:
                     self._prepare(content, digest)
+                    crashpoint("treasury.file.after_prepare")
                 if known is None:
                     self._write(f"{self._folder}/submissions/{name}", digest.encode())
+                    crashpoint("treasury.file.after_key")
             except FAILURES as error:
                 return NotSent(f"the storage failed: {error}")
             if tray in {None, Tray.PREPARED} and not self._move(Tray.PREPARED, Tray.OUTGOING, digest):
                 return Ambiguous("the prepared file was taken away by other hands")
+            crashpoint("treasury.file.after_layout")
             return Accepted(digest)
 
     def _prepare(self, content: bytes, digest: str) -> None:
@@ -193,6 +197,7 @@ class Iso20022Gateway:
             if tray is None:
                 return Ambiguous(f"no file {digest} lies with this bank")
             if tray in {Tray.OUTGOING, Tray.PREPARED} and self._move(tray, Tray.WITHDRAWN, digest):
+                crashpoint("treasury.file.after_withdrawal")
                 if not self._lies_in(Tray.COLLECTED, digest):
                     return Recalled()
                 # Only where a move takes two steps: the bank was faster between them.

@@ -37,6 +37,7 @@ from urllib3.exceptions import (
 from urllib3.util import Retry, Timeout
 
 from opsconsole.core.errors import Invalid
+from opsconsole.core.faults import crashpoint
 from opsconsole.core.requests import current_request_id
 from opsconsole.treasury.gateways.answers import MISCONFIGURED_PAUSE, Reply
 from opsconsole.treasury.gateways.base import IN_FLIGHT, Ambiguous, NoAnswer, NotSent, Rejected
@@ -259,6 +260,7 @@ class Line:
             preload_content=False,
             decode_content=False,
         )
+        crashpoint(f"treasury.{call.method.lower()}.before_reply")
         body = response.read(MAX_ANSWER_BYTES + 1)
         if len(body) > MAX_ANSWER_BYTES:
             response.close()
@@ -266,6 +268,7 @@ class Line:
         if response.length_remaining:
             raise ProtocolError(f"the answer ended {response.length_remaining} bytes early")
         response.release_conn()
+        crashpoint(f"treasury.{call.method.lower()}.after_reply")
         return Reply(response.status, response.headers, body)
 
     def _time_left(self, deadline: float) -> Timeout:

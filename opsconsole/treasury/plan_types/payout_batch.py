@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -12,7 +13,7 @@ from itertools import groupby
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from opsconsole.core.canonical import canonical
@@ -225,30 +226,35 @@ class PayoutBatch(PlanType):
     def execute(self, steps: Sequence[Step]) -> list[Outcome]:
         """Submit each step under its key."""
         by_step: dict[UUID, list[Planned]] = defaultdict(list)
-        for line in _lines_of([step.pk for step in steps]):
-            if line.step_id is not None:
-                by_step[line.step_id].append(line)
+        with _nothing_sent_yet():
+            for line in _lines_of([step.pk for step in steps]):
+                if line.step_id is not None:
+                    by_step[line.step_id].append(line)
+            groups = [(gateway_for(bank), group) for bank, group in _by_bank(steps)]
+            plan = steps[0].plan
         outcomes: dict[UUID, Outcome] = {}
-        for bank, group in _by_bank(steps):
-            gateway = gateway_for(bank)
+        for gateway, group in groups:
             if isinstance(gateway, PaymentGateway):
                 orders = [by_step[step.pk][0].order for step in group]
                 answers = gateway.submit_many(orders)
                 outcomes.update({step.pk: _submitted(answer) for step, answer in zip(group, answers, strict=True)})
             elif isinstance(gateway, FileGateway):
                 for step in group:
-                    outcomes[step.pk] = _submit_file(gateway, step, [line.order for line in by_step[step.pk]])
+                    outcomes[step.pk] = _submit_file(gateway, plan, step, [line.order for line in by_step[step.pk]])
         return [outcomes[step.pk] for step in steps]
 
     def compensate(self, steps: Sequence[Step]) -> list[Outcome]:
         """Recall what each step sent, if the bank has not executed it."""
-        references = _references([step.undoes_id for step in steps if step.undoes_id])
+        with _nothing_sent_yet():
+            references = _references([step.undoes_id for step in steps if step.undoes_id])
+            groups = [(gateway_for(bank), group) for bank, group in _by_bank(steps)]
         outcomes: dict[UUID, Outcome] = {}
-        for bank, group in _by_bank(steps):
-            recalls = [base.Recall(step.key, references[step.undoes_id]) for step in group if step.undoes_id]
-            answers = gateway_for(bank).recall_many(recalls)
-            outcomes.update({step.pk: _recalled(answer) for step, answer in zip(group, answers, strict=True)})
-        return [outcomes[step.pk] for step in steps]
+        for gateway, group in groups:
+            known = [step for step in group if references.get(step.undoes_id)]
+            answers = gateway.recall_many([base.Recall(step.key, references[step.undoes_id]) for step in known])
+            outcomes.update({step.pk: _recalled(answer) for step, answer in zip(known, answers, strict=True)})
+        nameless = Skipped("no_reference", "nobody noted the bank's own reference, and without it nothing is recalled")
+        return [outcomes.get(step.pk, nameless) for step in steps]
 
     def probe(self, steps: Sequence[Step]) -> list[Probed]:
         """Ask the bank what it has under the key of the submission."""
@@ -533,6 +539,15 @@ def _changed_payouts(plan: Plan) -> list[str]:
 # --- talking to banks ---
 
 
+@contextmanager
+def _nothing_sent_yet() -> Iterator[None]:
+    """Read what is needed before the first call: raises Unavailable, which is certain that nothing went out."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise Unavailable(f"The records could not be read: {error}") from error
+
+
 def _by_bank(steps: Sequence[Step]) -> list[tuple[Bank, list[Step]]]:
     groups: dict[str, list[Step]] = defaultdict(list)
     for step in steps:
@@ -556,7 +571,7 @@ def _submission_key(step: Step) -> str:
     return str(Step.objects.values_list("key", flat=True).get(pk=step.undoes_id))
 
 
-def _submit_file(gateway: FileGateway, step: Step, orders: list[PaymentOrder]) -> Outcome:
+def _submit_file(gateway: FileGateway, plan: Plan, step: Step, orders: list[PaymentOrder]) -> Outcome:
     """Render the file and hand it over; the same step gives the same bytes, so a second try is the same file."""
     match gateway.status(step.key):
         case base.Known(state=PaymentState.RECALLED):
@@ -568,7 +583,7 @@ def _submit_file(gateway: FileGateway, step: Step, orders: list[PaymentOrder]) -
     rendered = render_credit_transfer(
         orders=orders,
         message_id=f"OPS{hashlib.sha256(step.key.encode()).hexdigest()[:32].upper()}",
-        created_at=step.plan.staged_at or step.plan.created_at,  # the same at every attempt
+        created_at=plan.staged_at or plan.created_at,  # the same at every attempt
         initiator_name=orders[0].debtor_name,
     )
     if rendered.count != step.payload["count"] or rendered.control_sum != Decimal(step.payload["control_sum"]):
@@ -633,7 +648,7 @@ def _note_execution(turn: Turn, step: Step, answer: Answered) -> None:
         case Refused(code=code, reason=reason):
             turn.refused[step.pk] = f"{code}: {reason}"
         case NotStarted() | NeverHappened():
-            turn.not_sent.append(step.pk)
+            turn.not_sent[step.pk] = step.attempt
 
 
 def _note_recall(turn: Turn, undone: UUID, answer: Answered) -> None:

@@ -160,7 +160,7 @@ class Command(ConsoleCommand):
         for column in ("when (UTC)", "who", "what"):
             table.add_column(column)
         for entry in reversed(entries[:JOURNAL_LINES]):
-            table.add_row(entry["at"][11:19], entry["actor_name"], entry["verb"])
+            table.add_row(entry["at"][11:19], entry["actor"]["name"], entry["verb"])
         self.screen.print(table)
         proof = self.proof_of(auditor, entries[0]["id"])
         self.screen.print(

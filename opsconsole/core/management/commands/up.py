@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -50,20 +51,23 @@ class Command(BaseCommand):
             if not alone:
                 raise CommandError(f"The console already runs: {self._running_address()}")
             host = os.environ.get("HOST", "127.0.0.1")
-            port = self.web_port(host)
-            practise = not settings.PRODUCTION and "SANDBOX_BANK_URL" not in os.environ
-            bank = free_port("127.0.0.1", BANK_PORT) if practise else None
-            self._prepare()
-            servers = embedded.start_missing()
-            try:
-                asyncio.run(self._serve(servers, host=host, port=port, bank=bank, workers=options["workers"]))
-            except embedded.EmbeddedError as problem:
-                raise CommandError(str(problem)) from problem
-            finally:
-                embedded.unkeep(settings.VAR)
-                if servers:
-                    servers.release()
+            with self.web_port(host) as reserved:  # until we end, so that nobody else comes to share it
+                self._prepare()
+                self._run(host=host, port=reserved.getsockname()[1], workers=options["workers"])
         self.screen.say("up", "stopped")
+
+    def _run(self, *, host: str, port: int, workers: int) -> None:
+        practise = not settings.PRODUCTION and "SANDBOX_BANK_URL" not in os.environ
+        bank = free_port("127.0.0.1", BANK_PORT) if practise else None
+        servers = embedded.start_missing()
+        try:
+            asyncio.run(self._serve(servers, host=host, port=port, bank=bank, workers=workers))
+        except embedded.EmbeddedError as problem:
+            raise CommandError(str(problem)) from problem
+        finally:
+            embedded.unkeep(settings.VAR)
+            if servers:
+                servers.release()
 
     def _running_address(self) -> str:
         try:
@@ -71,18 +75,19 @@ class Command(BaseCommand):
         except (OSError, ValueError):
             return "it is starting or stopping"
 
-    def web_port(self, host: str) -> int:
-        """PORT, which must be free if it is given; else the first free one from 8000."""
+    def web_port(self, host: str) -> socket.socket:
+        """Reserve PORT, which must be free if it is given; else the first free one from 8000."""
         if asked := os.environ.get("PORT"):
             if not asked.isdigit():
                 raise CommandError(f"PORT is {asked!r}; it must be a number.")
-            if problem := cannot_listen(host, int(asked)):
-                raise CommandError(f"Cannot listen on {host}, PORT {asked}: {problem.strerror}.")
-            return int(asked)
+            try:
+                return reserve(host, int(asked))
+            except OSError as problem:
+                raise CommandError(f"Cannot listen on {host}, PORT {asked}: {problem.strerror}.") from problem
         port = free_port(host, WEB_PORT)
         if port != WEB_PORT:
             self.screen.say("up", f"port {WEB_PORT} is taken, so the console is on {port}")
-        return port
+        return reserve(host, port)
 
     def _prepare(self) -> None:
         """Brings the database to the code's state, with demo data where wanted."""
@@ -151,7 +156,7 @@ def programs(*, host: str, port: int, bank: int | None, workers: int) -> list[Pr
     if bank is not None:
         common["SANDBOX_BANK_URL"] = f"http://127.0.0.1:{bank}"
         books = settings.VAR / "sandbox-bank"
-        command = [python, "-m", "sandbox_bank", "--port", str(bank), "--store", books]
+        command: list[str | Path] = [python, "-m", "sandbox_bank", "--port", str(bank), "--store", books]
         opening = settings.VAR / "demo" / "bank-accounts.json"
         if opening.exists():
             command += ["--accounts", opening]
@@ -197,28 +202,35 @@ def why_not_ready(address: str) -> str:
         with urllib.request.urlopen(f"{address}/readyz", timeout=5):  # noqa: S310  our own address
             return ""
     except urllib.error.HTTPError as refusal:
-        return refusal.read().decode(errors="replace")
+        return f"{refusal} {refusal.read().decode(errors='replace')}"
     except OSError as failure:
         return str(failure)
 
 
-def cannot_listen(host: str, port: int) -> OSError | None:
-    """What a server would meet if it tried to listen there now."""
-    with contextlib.closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as problem:
-            return problem
-    return None
+def probe(host: str, port: int) -> None:
+    """OSError if a server could not listen there now."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """Keeps a port for granian, which shares it by SO_REUSEPORT, while others find it taken; OSError if it is."""
+    probe(host, port)
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    reserved.bind((host, port))
+    return reserved
 
 
 def free_port(host: str, first: int) -> int:
     """The first free port from there on; CommandError if there is none near."""
     for port in range(first, first + PORTS_TO_TRY):
-        problem = cannot_listen(host, port)
-        if problem is None:
+        try:
+            probe(host, port)
+        except OSError as problem:
+            if problem.errno != errno.EADDRINUSE:
+                raise CommandError(f"Cannot listen on {host}, port {port}: {problem.strerror}.") from problem
+        else:
             return port
-        if problem.errno != errno.EADDRINUSE:
-            raise CommandError(f"Cannot listen on {host}, port {port}: {problem.strerror}.")
     raise CommandError(f"No free port from {first} to {first + PORTS_TO_TRY - 1} on {host}.")

@@ -31,7 +31,7 @@ class Command(ConsoleCommand):
         parser.add_argument("queues", nargs="*", metavar="QUEUE", help=f"of {', '.join(QUEUES)}")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Work until SIGTERM or SIGINT, which have the job in hand leave at its next boundary; a second one kills it."""
+        """Work until SIGTERM or SIGINT: the job in hand leaves at its next boundary; a second signal kills it."""
         names = options["queues"] or list(QUEUES)
         handlers = {number: signal.getsignal(number) for number in STOPS}
         while not self.worked(names):

@@ -1,0 +1,168 @@
+"""The buttons on a run: pause, resume, retry, cancel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext as now_
+from django.utils.translation import gettext_lazy as _
+
+from opsconsole.core.actors import Actor
+from opsconsole.core.admin import display
+from opsconsole.core.admin.actions import OptionalReasonForm, ReasonForm, then
+from opsconsole.core.admin.display import Text
+from opsconsole.core.idempotency import Answer, RequestKey
+from opsconsole.plans import selectors
+from opsconsole.plans.admin.rows import PlanAction, why_not_new_run
+from opsconsole.plans.models import Run
+from opsconsole.plans.services import control, execution
+from opsconsole.plans.states import Direction, PlanState, RunState, StepState
+
+
+def _size(run: Run) -> dict[str, str]:
+    progress = selectors.progress_of(run)
+    return {
+        "name": run.plan.name,
+        "done": display.number(progress.done),
+        "rest": display.number(progress.total - progress.done),
+    }
+
+
+class PauseRun(PlanAction[Run]):
+    """Stop at the next step boundary."""
+
+    name = "pause"
+    label = _("Pause")
+    icon = "pause"
+    tone = "primary"
+    permission = "plans.execute_plan"
+    form = OptionalReasonForm
+
+    def offered(self, actor: Actor, row: Run) -> bool:  # noqa: ARG002
+        """Going, or about to, and not asked yet."""
+        return row.status in (RunState.QUEUED, RunState.RUNNING) and not row.pause_asked_at
+
+    def question(self, row: Run) -> Text:
+        """How much is left."""
+        return now_(
+            "Pause the run of “%(name)s” at its next step boundary? %(done)s steps are done, %(rest)s are left."
+        ) % _size(row)
+
+    def perform(self, *, actor: Actor, row: Run, data: dict[str, Any], key: RequestKey) -> Answer:
+        """Ask for it."""
+        return control.pause_run.once(
+            key,
+            then(lambda _run: now_("It was asked to pause."), display.row_url),
+            plan_id=row.plan_id,
+            run_id=row.pk,
+            reason=data["reason"],
+            actor=actor,
+        )
+
+
+class ResumeRun(PlanAction[Run]):
+    """Let it go on."""
+
+    name = "resume"
+    label = _("Resume")
+    icon = "play_arrow"
+    tone = "primary"
+    permission = "plans.execute_plan"
+    form = OptionalReasonForm
+
+    def offered(self, actor: Actor, row: Run) -> bool:  # noqa: ARG002
+        """Paused, or asked to."""
+        return row.is_live and (row.status == RunState.PAUSED or row.pause_asked_at is not None)
+
+    def question(self, row: Run) -> Text:
+        """How much is left."""
+        return now_("Let the run of “%(name)s” go on? %(done)s steps are done, %(rest)s are left.") % _size(row)
+
+    def perform(self, *, actor: Actor, row: Run, data: dict[str, Any], key: RequestKey) -> Answer:
+        """Let it."""
+        return control.resume_run.once(
+            key,
+            then(lambda _run: now_("It goes on."), display.row_url),
+            plan_id=row.plan_id,
+            run_id=row.pk,
+            reason=data["reason"],
+            actor=actor,
+        )
+
+
+class CancelRun(PlanAction[Run]):
+    """End it at the next step boundary."""
+
+    name = "cancel"
+    label = _("End the run")
+    icon = "stop_circle"
+    tone = "danger"
+    permission = "plans.execute_plan"
+    form = ReasonForm
+
+    def offered(self, actor: Actor, row: Run) -> bool:  # noqa: ARG002
+        """Live, and not asked yet."""
+        return row.is_live and not row.cancel_asked_at
+
+    def question(self, row: Run) -> Text:
+        """What stays."""
+        return now_(
+            "End the run of “%(name)s” at its next step boundary? %(done)s steps are done and stay done;"
+            " %(rest)s are left, to be retried or rolled back."
+        ) % _size(row)
+
+    def perform(self, *, actor: Actor, row: Run, data: dict[str, Any], key: RequestKey) -> Answer:
+        """Ask for it."""
+        return control.cancel_run.once(
+            key,
+            then(lambda run: now_("The run is %(state)s.") % {"state": run.state.label}, display.row_url)
+            if row.status != RunState.RUNNING
+            else then(lambda _run: now_("It was asked to end."), display.row_url),
+            plan_id=row.plan_id,
+            run_id=row.pk,
+            reason=data["reason"],
+            actor=actor,
+        )
+
+
+class RetryRun(PlanAction[Run]):
+    """Go on from the failed step, in a new run."""
+
+    name = "retry"
+    label = _("Retry")
+    icon = "replay"
+    tone = "primary"
+    permission = "plans.execute_plan"
+
+    def offered(self, actor: Actor, row: Run) -> bool:  # noqa: ARG002
+        """Ended without success, and the plan still stands where this run left it."""
+        wanted = PlanState.EXECUTING if row.direction == Direction.EXECUTE else PlanState.ROLLING_BACK
+        return (
+            row.status in (RunState.FAILED, RunState.PARTIAL, RunState.CANCELLED)
+            and wanted.value in row.plan.state.following
+        )
+
+    def obstacle(self, actor: Actor, row: Run) -> Text:
+        """A run under way, steps in doubt, another role."""
+        return why_not_new_run(row.plan, actor)
+
+    def question(self, row: Run) -> Text:
+        """How much is tried again."""
+        by_state = selectors.progress_of(row).by_state
+        return now_(
+            "Retry “%(name)s” in a new run, under the same approval: %(failed)s failed and %(pending)s pending steps?"
+        ) % {
+            "name": row.plan.name,
+            "failed": display.number(by_state[StepState.FAILED]),
+            "pending": display.number(by_state[StepState.PENDING]),
+        }
+
+    def perform(self, *, actor: Actor, row: Run, data: dict[str, Any], key: RequestKey) -> Answer:  # noqa: ARG002
+        """Queue it."""
+        return execution.retry_run.once(
+            key,
+            then(lambda _run: now_("A new run is queued."), display.row_url),
+            plan_id=row.plan_id,
+            run_id=row.pk,
+            actor=actor,
+        )

@@ -1,0 +1,234 @@
+"""The buttons that move a plan: stage, back to draft, cancel, execute, roll back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext as now_
+from django.utils.translation import gettext_lazy as _
+
+from opsconsole.approvals import moves, selectors
+from opsconsole.approvals.admin.verdicts import require_seen
+from opsconsole.core.actors import Actor
+from opsconsole.core.admin import display
+from opsconsole.core.admin.actions import ActionForm, OptionalReasonForm, ReasonForm, done, refused, then
+from opsconsole.core.admin.display import Text
+from opsconsole.core.admin.pages import Notice, Section
+from opsconsole.core.idempotency import Answer, RequestKey
+from opsconsole.plans.admin.impact import impact_sections
+from opsconsole.plans.admin.rows import PlanAction, latest_request, size_of, why_not_execute, why_not_new_run
+from opsconsole.plans.models import Plan, Run, Step
+from opsconsole.plans.services import drafts, execution, staging
+from opsconsole.plans.services.execution import Drifted
+from opsconsole.plans.states import Direction, PlanState, StepState
+from opsconsole.plans.transitions import live_run
+
+
+class SeenForm(ActionForm):
+    """The digest of what was seen."""
+
+    digest = forms.CharField(widget=forms.HiddenInput, max_length=64)
+
+
+class StagePlan(PlanAction[Plan]):
+    """Make the draft exactly what will be done."""
+
+    name = "stage"
+    label = _("Stage")
+    icon = "playlist_add_check"
+    tone = "primary"
+    permission = "plans.stage_plan"
+
+    def offered(self, actor: Actor, row: Plan) -> bool:  # noqa: ARG002
+        """A draft."""
+        return row.status == PlanState.DRAFT
+
+    def question(self, row: Plan) -> Text:
+        """What staging does."""
+        return now_(
+            "Stage “%(name)s”? Its steps are written down, what it uses is reserved, and approvals are asked for."
+        ) % {"name": row.name}
+
+    def perform(self, *, actor: Actor, row: Plan, data: dict[str, Any], key: RequestKey) -> Answer:  # noqa: ARG002
+        """Stage it."""
+        return staging.stage_plan.once(
+            key,
+            then(lambda plan: now_("Staged: %(size)s.") % {"size": size_of(plan)}, display.row_url),
+            plan_id=row.pk,
+            actor=actor,
+        )
+
+
+class BackToDraft(PlanAction[Plan]):
+    """Take it back to be edited."""
+
+    name = "draft"
+    label = _("Back to draft")
+    icon = "edit_note"
+    permission = "plans.create_plan"
+    form = OptionalReasonForm
+
+    def offered(self, actor: Actor, row: Plan) -> bool:  # noqa: ARG002
+        """Staged or approved."""
+        return row.status in (PlanState.STAGED, PlanState.APPROVED)
+
+    def question(self, row: Plan) -> Text:
+        """What becomes of approvals."""
+        return now_(
+            "Take “%(name)s” back to draft (%(size)s)? Unless exactly the same is staged again, its approvals are void."
+        ) % {"name": row.name, "size": size_of(row)}
+
+    def perform(self, *, actor: Actor, row: Plan, data: dict[str, Any], key: RequestKey) -> Answer:
+        """Take it back."""
+        return drafts.return_to_draft.once(
+            key,
+            then(lambda _plan: now_("The plan is a draft again."), display.row_url),
+            plan_id=row.pk,
+            reason=data["reason"],
+            actor=actor,
+        )
+
+
+class CancelPlan(PlanAction[Plan]):
+    """Give it up."""
+
+    name = "cancel"
+    label = _("Cancel the plan")
+    icon = "cancel"
+    tone = "danger"
+    permission = "plans.stage_plan"
+    form = ReasonForm
+
+    def offered(self, actor: Actor, row: Plan) -> bool:  # noqa: ARG002
+        """Not begun."""
+        return row.status in (PlanState.DRAFT, PlanState.STAGED, PlanState.APPROVED)
+
+    def question(self, row: Plan) -> Text:
+        """What is given up."""
+        return now_("Cancel “%(name)s” for good (%(size)s)? What it had reserved is free again.") % {
+            "name": row.name,
+            "size": size_of(row),
+        }
+
+    def perform(self, *, actor: Actor, row: Plan, data: dict[str, Any], key: RequestKey) -> Answer:
+        """Give it up."""
+        return drafts.cancel_plan.once(
+            key,
+            then(lambda _plan: now_("The plan is cancelled."), display.row_url),
+            plan_id=row.pk,
+            reason=data["reason"],
+            actor=actor,
+        )
+
+
+class ExecutePlan(PlanAction[Plan]):
+    """Do it."""
+
+    name = "execute"
+    label = _("Execute")
+    icon = "play_arrow"
+    tone = "danger"
+    permission = "plans.execute_plan"
+    form = SeenForm
+
+    def offered(self, actor: Actor, row: Plan) -> bool:  # noqa: ARG002
+        """On its way there."""
+        return row.status in (PlanState.STAGED, PlanState.APPROVED)
+
+    def obstacle(self, actor: Actor, row: Plan) -> Text:
+        """Who is still needed, or which hour, or which role."""
+        if row.status != PlanState.APPROVED:
+            return _still_needed(row)
+        now = timezone.now()
+        if row.not_before and now < row.not_before:
+            return now_("Not before %(time)s UTC.") % {"time": f"{row.not_before:%Y-%m-%d %H:%M}"}
+        if row.not_after and now > row.not_after:
+            return now_("Its window closed at %(time)s UTC.") % {"time": f"{row.not_after:%Y-%m-%d %H:%M}"}
+        return why_not_execute(row, actor)
+
+    def question(self, row: Plan) -> Text:
+        """How much goes out."""
+        return now_("Execute “%(name)s” now: %(size)s?") % {"name": row.name, "size": size_of(row)}
+
+    def sections(self, actor: Actor, row: Plan) -> Sequence[Section]:  # noqa: ARG002
+        """The impact again."""
+        return impact_sections(row)
+
+    def typed(self, row: Plan) -> str:
+        """The number of items."""
+        return str((row.estimated_impact or {}).get("count", ""))
+
+    def initial(self, row: Plan) -> dict[str, Any]:
+        """What was approved."""
+        return {"digest": row.digest}
+
+    def perform(self, *, actor: Actor, row: Plan, data: dict[str, Any], key: RequestKey) -> Answer:
+        """Queue the run, if the plan is still what was seen."""
+
+        def render(outcome: Run | Drifted) -> Answer:
+            if isinstance(outcome, Drifted):
+                return refused(outcome.error(), to=display.row_url(outcome.plan))
+            require_seen(data["digest"], outcome.plan.digest)
+            return done(now_("The run is queued; a worker takes it from here."), to=display.row_url(outcome))
+
+        return execution.execute_plan.once(key, render, plan_id=row.pk, actor=actor)
+
+
+class RollBackPlan(PlanAction[Plan]):
+    """Undo what can be undone."""
+
+    name = "rollback"
+    label = _("Roll back")
+    icon = "settings_backup_restore"
+    tone = "danger"
+    permission = "plans.execute_plan"
+
+    def offered(self, actor: Actor, row: Plan) -> bool:  # noqa: ARG002
+        """Something was done."""
+        return PlanState.ROLLING_BACK.value in row.state.following or live_run(row) is not None
+
+    def obstacle(self, actor: Actor, row: Plan) -> Text:
+        """A run under way, steps in doubt, another role."""
+        return why_not_new_run(row, actor)
+
+    def question(self, row: Plan) -> Text:
+        """How many steps are undone."""
+        return now_("Roll back “%(name)s”: undo %(count)s steps (%(size)s in all)?") % {
+            "name": row.name,
+            "count": display.number(_done_steps(row)),
+            "size": size_of(row),
+        }
+
+    def sections(self, actor: Actor, row: Plan) -> Sequence[Section]:  # noqa: ARG002
+        """What that cannot do."""
+        text = (row.estimated_impact or {}).get("irreversible")
+        return [Notice(text, "warn", _("What cannot be undone"))] if text else []
+
+    def typed(self, row: Plan) -> str:
+        """The number of steps that were done."""
+        return str(_done_steps(row))
+
+    def perform(self, *, actor: Actor, row: Plan, data: dict[str, Any], key: RequestKey) -> Answer:  # noqa: ARG002
+        """Queue the run."""
+        return execution.roll_back_plan.once(
+            key,
+            then(lambda _run: now_("The rollback is queued; a worker takes it from here."), display.row_url),
+            plan_id=row.pk,
+            actor=actor,
+        )
+
+
+def _done_steps(plan: Plan) -> int:
+    return Step.objects.filter(
+        plan=plan, revision=plan.revision, direction=Direction.EXECUTE, status=StepState.SUCCEEDED
+    ).count()
+
+
+def _still_needed(plan: Plan) -> str:
+    request = latest_request(plan)
+    if request is None:
+        return now_("The plan is %(state)s.") % {"state": plan.state.label}
+    return now_("Still needed: %(slots)s.") % {"slots": moves.wanted(selectors.tally(request).quorum)}

@@ -1,0 +1,203 @@
+"""Runs: the list, the page of one with its progress while it goes, and its buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext_lazy as _
+
+from opsconsole.core.actors import Actor
+from opsconsole.core.admin import display
+from opsconsole.core.admin.base import ConsoleAdmin
+from opsconsole.core.admin.pages import Facts, Fragment, Section, Table
+from opsconsole.plans import selectors
+from opsconsole.plans.admin.control import CancelRun, PauseRun, ResumeRun, RetryRun
+from opsconsole.plans.admin.rows import visible_runs
+from opsconsole.plans.admin.steps import steps_table, steps_url
+from opsconsole.plans.models import Run
+from opsconsole.plans.states import Direction, RunState, StepState, Waiting
+
+NOTABLE_SHOWN = 20
+PROGRESS = "console/sections/progress.html"
+BAR = "console/progress_bar.html"
+
+
+def _shares(run: Run) -> dict[str, Any]:
+    progress = selectors.progress_of(run)
+    return {
+        "run": run,
+        "progress": progress,
+        "shares": [
+            (state, StepState(state).label, count, round(count * 100 / progress.total, 3))
+            for state, count in progress.by_state.items()
+            if count and state != StepState.PENDING
+        ],
+    }
+
+
+def progress_bar(run: Run) -> SafeString:
+    """How far the run has come, as a bar."""
+    return mark_safe(render_to_string(BAR, _shares(run)))  # noqa: S308 - a template escapes
+
+
+def _progress(run: Run) -> dict[str, Any]:
+    return {
+        **_shares(run),
+        "state": display.state_of(run),
+        "waiting_for": Waiting(run.waiting_for).label if run.waiting_for else "",
+        "wishes": _wishes(run),
+        "live_url": reverse("admin:plans_run_progress", args=[run.pk]) if run.is_live else "",
+    }
+
+
+def progress_section(run: Run) -> Fragment:
+    """How far the run has come, looking again while it goes."""
+    return Fragment(PROGRESS, Direction(run.direction).label, _progress(run))
+
+
+def _wishes(run: Run) -> list[Any]:
+    if not run.is_live:
+        return []
+    wishes = []
+    if run.pause_asked_at and not run.paused_at:
+        wishes.append(_("It was asked to pause; it does at the next step boundary."))
+    if run.cancel_asked_at:
+        wishes.append(_("It was asked to end; it does at the next step boundary."))
+    return wishes
+
+
+@admin.register(Run)
+class RunAdmin(ConsoleAdmin[Run]):
+    """Runs, newest first."""
+
+    list_display = ("asked", "state", "of_plan", "way", "asked_by", "began", "ended")
+    list_filter = ("status", "direction")
+    list_select_related = ("plan",)
+    ordering = ("-run_at", "-id")
+    row_actions = (PauseRun(), ResumeRun(), RetryRun(), CancelRun())
+
+    def visible(self, actor: Actor) -> QuerySet[Run]:
+        """The runs of the plans the actor may see."""
+        return visible_runs(actor)
+
+    def more_urls(self) -> dict[str, Callable[..., HttpResponse]]:
+        """The progress alone, for the page that looks again."""
+        return {"progress": self.progress_view}
+
+    def progress_view(self, request: HttpRequest, row: Run) -> HttpResponse:  # noqa: ARG002
+        """The progress alone; the header says whether to look again."""
+        body = render_to_string("console/progress_inside.html", _progress(row))
+        return HttpResponse(body, headers={"Ops-Live": "yes" if row.is_live else "no", "Cache-Control": "no-store"})
+
+    # --- the list ---
+
+    @admin.display(description=_("asked"))
+    def asked(self, run: Run) -> SafeString | str:
+        """When it was asked for."""
+        return display.moment(run.run_at)
+
+    @admin.display(description=_("state"))
+    def state(self, run: Run) -> SafeString:
+        """Its state."""
+        return display.state_of(run)
+
+    @admin.display(description=_("plan"))
+    def of_plan(self, run: Run) -> SafeString | str:
+        """Its plan."""
+        return display.row_link(run.plan)
+
+    @admin.display(description=_("way"))
+    def way(self, run: Run) -> str:
+        """Doing or undoing."""
+        return str(Direction(run.direction).label)
+
+    @admin.display(description=_("asked by"))
+    def asked_by(self, run: Run) -> str:
+        """Who asked for it."""
+        return run.requested_by
+
+    @admin.display(description=_("started"))
+    def began(self, run: Run) -> SafeString | str:
+        """When a worker took it."""
+        return display.moment(run.started_at)
+
+    @admin.display(description=_("finished"))
+    def ended(self, run: Run) -> SafeString | str:
+        """When it ended."""
+        return display.moment(run.finished_at)
+
+    # --- the page ---
+
+    def heading(self, row: Run) -> str:
+        """Its direction and its plan."""
+        return f"{str(Direction(row.direction).label).capitalize()}: {row.plan.name}"
+
+    def badge(self, row: Run) -> SafeString:
+        """Its state."""
+        return display.state_of(row)
+
+    def sections(self, request: HttpRequest, row: Run) -> Sequence[Section]:  # noqa: ARG002
+        """How far it has come, what came of it, and the steps worth a look."""
+        notable = selectors.steps_of(row).exclude(status__in=(StepState.SUCCEEDED, StepState.PENDING))
+        return [
+            progress_section(row),
+            *_result(row),
+            self._counts(row),
+            steps_table(
+                notable[:NOTABLE_SHOWN],
+                more=None,
+                title=_("Steps worth a look"),
+                empty=_("None: every step is done or still to come."),
+            ),
+        ]
+
+    def _counts(self, run: Run) -> Table:
+        def cell(state: str, count: int) -> Any:
+            url = steps_url(run.plan, run.direction, run.revision, status=state)
+            return display.link(url, display.number(count)) if count else display.number(count)
+
+        counted = selectors.progress_of(run).by_state
+        return Table(
+            _("Steps by state"),
+            [StepState(state).label for state in counted],
+            [[cell(state, count) for state, count in counted.items()]],
+        )
+
+    def side(self, request: HttpRequest, row: Run) -> Sequence[Section]:  # noqa: ARG002
+        """Its times, who asked, who has it."""
+        return [
+            Facts(
+                _("Run"),
+                [
+                    (_("plan"), display.row_link(row.plan)),
+                    (_("way"), Direction(row.direction).label),
+                    (_("asked by"), row.requested_by),
+                    (_("asked"), display.moment(row.run_at)),
+                    (_("started"), display.moment(row.started_at)),
+                    (_("finished"), display.moment(row.finished_at)),
+                    (_("to be done by"), display.moment(row.deadline_at)),
+                    (_("pause asked"), display.moment(row.pause_asked_at)),
+                    (_("paused"), display.moment(row.paused_at)),
+                    (_("end asked"), display.moment(row.cancel_asked_at)),
+                    (_("retry of"), display.row_link(row.retry_of, _("the run before")) if row.retry_of else "–"),
+                    (_("worker"), row.lease_owner or display.NOTHING),
+                    (_("epoch"), row.lease_epoch),
+                ],
+            )
+        ]
+
+
+def _result(run: Run) -> list[Section]:
+    """What a run that ended did, in its plan type's words."""
+    if not run.result:
+        return []
+    if run.status in (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED) and set(run.result) == {"simulation"}:
+        return []
+    return [Facts(_("Result"), [(display.word(name), display.plain(value)) for name, value in run.result.items()])]

@@ -1,0 +1,240 @@
+"""Payouts: who is to be paid, what became of it, and the buttons that hold, release and pay again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as now_
+from django.utils.translation import gettext_lazy as _
+
+from opsconsole.core.actors import Actor
+from opsconsole.core.admin import display
+from opsconsole.core.admin.actions import Action, OptionalReasonForm, ReasonForm, then
+from opsconsole.core.admin.base import ConsoleAdmin
+from opsconsole.core.admin.display import Text
+from opsconsole.core.admin.pages import Column, Facts, Notice, Section, Table
+from opsconsole.core.idempotency import Answer, RequestKey
+from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
+from opsconsole.journal.selectors import entries_of
+from opsconsole.treasury import access, selectors
+from opsconsole.treasury.models import Instruction, Payout
+from opsconsole.treasury.services import payouts
+from opsconsole.treasury.states import PayoutState
+
+
+def size_of(payout: Payout) -> dict[str, str]:
+    """The payout as a sentence names it."""
+    return {
+        "id": payout.external_id,
+        "money": f"{display.amount(payout.amount)} {payout.currency}",
+        "name": payout.beneficiary_name,
+    }
+
+
+class HoldPayout(Action[Payout]):
+    """Keep it out of every plan."""
+
+    name = "hold"
+    label = _("Hold")
+    icon = "front_hand"
+    tone = "danger"
+    permission = "treasury.hold_payout"
+    form = ReasonForm
+
+    def offered(self, actor: Actor, row: Payout) -> bool:  # noqa: ARG002
+        """Payable, or in the hands of a plan, which is then said."""
+        return row.status in (PayoutState.PAYABLE, PayoutState.RESERVED)
+
+    def obstacle(self, actor: Actor, row: Payout) -> Text:  # noqa: ARG002
+        """A plan has hold of it."""
+        return now_("A plan has reserved it; take that plan back first.") if row.plan_id else ""
+
+    def question(self, row: Payout) -> Text:
+        """What is held."""
+        return now_("Hold the payout %(id)s: %(money)s to %(name)s? No plan takes it until it is released.") % size_of(
+            row
+        )
+
+    def perform(self, *, actor: Actor, row: Payout, data: dict[str, Any], key: RequestKey) -> Answer:
+        """Hold it."""
+        return payouts.hold_payout.once(
+            key,
+            then(lambda _payout: now_("The payout is held."), display.row_url),
+            payout_id=row.pk,
+            reason=data["reason"],
+            actor=actor,
+        )
+
+
+class ReleasePayout(Action[Payout]):
+    """Let plans take it again."""
+
+    name = "release"
+    label = _("Release")
+    icon = "lock_open"
+    tone = "primary"
+    permission = "treasury.hold_payout"
+    form = OptionalReasonForm
+
+    def offered(self, actor: Actor, row: Payout) -> bool:  # noqa: ARG002
+        """Held."""
+        return row.status == PayoutState.HELD
+
+    def question(self, row: Payout) -> Text:
+        """What is released."""
+        return now_("Release the payout %(id)s: %(money)s to %(name)s? Plans may take it again.") % size_of(row)
+
+    def perform(self, *, actor: Actor, row: Payout, data: dict[str, Any], key: RequestKey) -> Answer:
+        """Release it."""
+        return payouts.release_payout.once(
+            key,
+            then(lambda _payout: now_("The payout is payable again."), display.row_url),
+            payout_id=row.pk,
+            reason=data["reason"],
+            actor=actor,
+        )
+
+
+class RetryPayout(Action[Payout]):
+    """Pay again what failed or came back."""
+
+    name = "retry"
+    label = _("Pay again")
+    icon = "replay"
+    tone = "danger"
+    permission = "treasury.hold_payout"
+    form = ReasonForm
+
+    def offered(self, actor: Actor, row: Payout) -> bool:  # noqa: ARG002
+        """Failed or returned."""
+        return row.status in (PayoutState.FAILED, PayoutState.RETURNED)
+
+    def question(self, row: Payout) -> Text:
+        """What becomes payable."""
+        return now_("Make the payout %(id)s payable again: %(money)s to %(name)s? Another plan may then pay it.") % (
+            size_of(row)
+        )
+
+    def perform(self, *, actor: Actor, row: Payout, data: dict[str, Any], key: RequestKey) -> Answer:
+        """Make it payable."""
+        return payouts.retry_payout.once(
+            key,
+            then(lambda _payout: now_("The payout is payable again."), display.row_url),
+            payout_id=row.pk,
+            reason=data["reason"],
+            actor=actor,
+        )
+
+
+def instructions_table(instructions: QuerySet[Instruction], title: Text, empty: Text = "") -> Table:
+    """Submissions, a line each."""
+    return Table(
+        title,
+        [
+            _("EndToEndId"),
+            _("state"),
+            Column(_("amount"), right=True),
+            _("plan"),
+            _("bank"),
+            _("bank's reference"),
+            _("sent"),
+            _("settled"),
+            _("reason"),
+        ],
+        [
+            [
+                display.row_link(one),
+                display.state_of(one),
+                display.money(one.amount, one.currency),
+                display.row_link(one.plan),
+                one.bank.name,
+                display.code(one.bank_reference),
+                display.moment(one.sent_at),
+                display.moment(one.settled_at),
+                one.reason or display.NOTHING,
+            ]
+            for one in instructions.select_related("plan", "bank")
+        ],
+        empty=empty,
+    )
+
+
+@admin.register(Payout)
+class PayoutAdmin(ConsoleAdmin[Payout]):
+    """Payouts, the newest first."""
+
+    list_display = ("external_id", "beneficiary_name", "iban", "money_amount", "due", "state", "of_plan")
+    list_filter = ("status",)
+    list_select_related = ("plan",)
+    ordering = ("-id",)
+    search_fields = ("external_id",)
+    search_help_text = _("The beginning of an id or of a payee's name, or a whole IBAN")
+    row_actions = (HoldPayout(), ReleasePayout(), RetryPayout())
+
+    def visible(self, actor: Actor) -> QuerySet[Payout]:
+        """The payouts the actor may see."""
+        return access.visible_payouts(actor).select_related("plan")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Payout], search_term: str
+    ) -> tuple[QuerySet[Payout], bool]:  # noqa: ARG002 - Django's form
+        """What an index finds."""
+        return selectors.filter_payouts(queryset, selectors.PayoutFilter(search=search_term)), False
+
+    @admin.display(description=_("amount"))
+    def money_amount(self, payout: Payout) -> SafeString:
+        """The money."""
+        return display.money(payout.amount, payout.currency)
+
+    @admin.display(description=_("due"))
+    def due(self, payout: Payout) -> str:
+        """The day."""
+        return payout.due_date.isoformat()
+
+    @admin.display(description=_("state"))
+    def state(self, payout: Payout) -> SafeString:
+        """Its state."""
+        return display.state_of(payout)
+
+    @admin.display(description=_("plan"))
+    def of_plan(self, payout: Payout) -> SafeString | str:
+        """The plan that has it."""
+        return display.row_link(payout.plan)
+
+    def heading(self, row: Payout) -> str:
+        """Its id."""
+        return row.external_id
+
+    def badge(self, row: Payout) -> SafeString:
+        """Its state."""
+        return display.state_of(row)
+
+    def sections(self, request: HttpRequest, row: Payout) -> Sequence[Section]:
+        """Who, how much, what became of it."""
+        held = [Notice(row.hold_reason, "warn", _("Held"))] if row.hold_reason else []
+        entries = entries_of(row)[:SHOWN_ON_PAGES]
+        return [
+            *held,
+            Facts(
+                _("Payout"),
+                [
+                    (_("amount"), display.money(row.amount, row.currency)),
+                    (_("to"), row.beneficiary_name),
+                    (_("IBAN"), display.code(row.iban)),
+                    (_("BIC"), display.code(row.bic)),
+                    (_("due"), row.due_date.isoformat()),
+                    (_("remittance"), row.remittance or display.NOTHING),
+                    (_("plan"), display.row_link(row.plan)),
+                    (_("came in"), display.moment(row.created_at)),
+                ],
+            ),
+            instructions_table(
+                row.instructions.order_by("-id"), _("Submissions"), _("It was never part of a plan.")
+            ),
+            timeline(request, entries, more=all_entries_of(Payout._meta.db_table, row.pk)),
+        ]

@@ -133,10 +133,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- applications ---------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "unfold",
-    "unfold.contrib.filters",
+    "unfold.apps.BasicAppConfig",
     "opsconsole.core",
-    "django.contrib.admin",
+    "opsconsole.console.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -275,7 +274,7 @@ TIME_ZONE = "UTC"
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = VAR / "static"
+STATIC_ROOT = VAR / "static" if PRODUCTION else None  # elsewhere files are served from where they lie
 WHITENOISE_USE_FINDERS = not PRODUCTION
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {
@@ -339,5 +338,44 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         "rq.worker": {"level": "WARNING"},
         "urllib3": {"level": "ERROR"},
+    },
+}
+
+# --- the admin's face -----------------------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "OpsConsole",
+    "SITE_HEADER": "OpsConsole",
+    "SITE_SYMBOL": "verified_user",
+    "SITE_URL": None,
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": "opsconsole.console.site.favicon",
+        }
+    ],
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "ENVIRONMENT": "opsconsole.console.site.environment",
+    "STYLES": ["opsconsole.console.site.stylesheet"],
+    "SCRIPTS": ["opsconsole.console.site.script"],
+    "ACCOUNT": {"navigation": "opsconsole.console.navigation.account_links"},
+    "SIDEBAR": {"navigation": "opsconsole.console.navigation.sidebar"},
+    "BORDER_RADIUS": "6px",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .014 254.6)",
+            "100": "oklch(93.2% .032 255.6)",
+            "200": "oklch(88.2% .059 254.1)",
+            "300": "oklch(80.9% .105 251.8)",
+            "400": "oklch(70.7% .165 254.6)",
+            "500": "oklch(62.3% .188 259.8)",
+            "600": "oklch(54.6% .215 262.9)",
+            "700": "oklch(48.8% .217 264.4)",
+            "800": "oklch(42.4% .181 265.6)",
+            "900": "oklch(37.9% .138 265.5)",
+            "950": "oklch(28.2% .087 267.9)",
+        }
     },
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.contrib.auth.models import Group
 from django.db import connection, connections
 from django.test import TransactionTestCase
@@ -29,17 +30,17 @@ REQUIRE_ALL = os.environ.get("OPS_REQUIRE_ALL") == "1"
 
 def superuser_dsn(dbname: str) -> str:
     """How to reach the test database as the cluster's superuser."""
-    url = os.environ.get("DATABASE_SUPERUSER_URL") or embedded.urls(settings.VAR).superuser
+    url = os.environ.get("DATABASE_SUPERUSER_URL") or embedded.urls(django_settings.VAR).superuser
     return make_conninfo(url, dbname=dbname)
 
 
 def dsn_as(role: str) -> str:
     """How to reach the test database as one of the three roles."""
     config = connections["default"].settings_dict
-    source = settings.DATABASE_OWNER if role == settings.DB_OWNER_ROLE else config
+    source = django_settings.DATABASE_OWNER if role == django_settings.DB_OWNER_ROLE else config
     user_password = {"user": role, "password": source["PASSWORD"] or None}
-    if role == settings.DB_OPERATOR_ROLE and settings.DATABASE_OPERATOR_URL:
-        return make_conninfo(settings.DATABASE_OPERATOR_URL, dbname=config["NAME"])
+    if role == django_settings.DB_OPERATOR_ROLE and django_settings.DATABASE_OPERATOR_URL:
+        return make_conninfo(django_settings.DATABASE_OPERATOR_URL, dbname=config["NAME"])
     return make_conninfo(
         host=config["HOST"] or None, port=config["PORT"] or None, dbname=config["NAME"], **user_password
     )
@@ -95,6 +96,16 @@ def django_db_setup(request: pytest.FixtureRequest, django_db_blocker: Any) -> I
     with django_db_blocker.unblock(), as_owner():
         connection.close()
         teardown_databases(config, 0)
+
+
+@pytest.fixture(autouse=True)
+def artifacts(settings: Any, tmp_path: Path) -> Path:
+    """An empty artifact storage for each test: files of another one would look like evidence."""
+    folder = tmp_path / "artifacts"
+    backend = "django.core.files.storage.FileSystemStorage"
+    artifacts = {"BACKEND": backend, "OPTIONS": {"location": folder}}
+    settings.STORAGES = {**settings.STORAGES, "artifacts": artifacts}
+    return folder
 
 
 @pytest.fixture

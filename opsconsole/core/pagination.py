@@ -25,9 +25,13 @@ class PageInvalid(Invalid):
 
 
 class NewestFirst(CursorPagination):
-    """`{results, next, previous}`, newest first; `page_size` from 1 to 200, `cursor` as `next` and `previous` say."""
+    """`{results, next, previous}`, newest first; `page_size` from 1 to 200, `cursor` as `next` and `previous` say.
 
-    ordering: tuple[str, ...] = ("-created_at", "-id")
+    By the id, which is in order of time and stands once: with equal positions, as the times of a bulk are, a cursor
+    would skip and repeat.
+    """
+
+    ordering: tuple[str, ...] = ("-id",)
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 200

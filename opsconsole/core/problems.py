@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions
@@ -63,6 +63,9 @@ def handle(exc: Exception, _context: dict[str, Any]) -> Response | None:
                 headers["WWW-Authenticate"] = exc.auth_header  # type: ignore[attr-defined] # set by DRF's view
             if getattr(exc, "wait", None):
                 headers["Retry-After"] = str(int(exc.wait))  # type: ignore[attr-defined] # of Throttled
+        case DataError():
+            log.warning("database.refused_a_value", error=str(exc))
+            body = problem(400, "out_of_range", "A value of the request lies outside of what can be stored.")
         case OperationalError() | InterfaceError():
             log.warning("database.unavailable", error=str(exc))
             body = problem(

@@ -14,6 +14,7 @@ from opsconsole.plans.services.resolution import OUTCOMES
 from opsconsole.plans.states import OnFailure
 
 
+@extend_schema_field({"type": "object", "additionalProperties": {}})
 class ObjectField(serializers.JSONField):
     """A JSON object; its keys are the caller's own."""
 
@@ -107,7 +108,11 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
     """A plan. `approvals` are the live ones; `digest` is what they are bound to."""
 
     created_by = serializers.CharField(source="created_by.username", read_only=True)
+    payload = ObjectField(read_only=True)
     approvals = LiveApprovalSerializer(many=True, read_only=True)
+    estimated_impact = ObjectField(
+        read_only=True, allow_null=True, help_text="Counts, sums, balances after, fees, warnings; null in a draft."
+    )
 
     class Meta:
         model = Plan
@@ -169,6 +174,10 @@ class ProgressSerializer(serializers.Serializer[Any]):
 class StepSerializer(serializers.ModelSerializer[Step]):
     """A step, with what its target said."""
 
+    payload = ObjectField(read_only=True)
+    compensation = ObjectField(read_only=True, allow_null=True, help_text="What undoes it; null: nothing does.")
+    result = ObjectField(read_only=True, allow_null=True)
+
     class Meta:
         model = Step
         fields = (
@@ -194,6 +203,7 @@ class RunSerializer(serializers.ModelSerializer[Run]):
 
     plan_id = serializers.UUIDField(read_only=True)
     retry_of_id = serializers.UUIDField(read_only=True, allow_null=True)
+    result = ObjectField(read_only=True, allow_null=True)
     progress = serializers.SerializerMethodField()
 
     class Meta:

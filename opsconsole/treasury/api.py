@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from opsconsole.core.http import ConsoleView
 from opsconsole.core.idempotency import Answer
-from opsconsole.core.pagination import NewestFirst
-from opsconsole.plans.examples import problem_response
+from opsconsole.core.openapi import problem_response
 from opsconsole.treasury import access, selectors
+from opsconsole.treasury.currencies import DECIMALS
 from opsconsole.treasury.errors import PayoutInvalid
 from opsconsole.treasury.models import Payout
-from opsconsole.treasury.payout_facts import FactsRefused, PayoutFacts, read_facts
+from opsconsole.treasury.payout_facts import MAX_TEXT, FactsRefused, PayoutFacts, read_facts
 from opsconsole.treasury.serializers import (
     AccountSerializer,
     BankSerializer,
     MandatoryReasonSerializer,
     PayoutDraftSerializer,
-    PayoutFilterSerializer,
     PayoutSerializer,
     ReasonSerializer,
     RouteChangeSerializer,
     RouteSerializer,
 )
 from opsconsole.treasury.services import payouts, routes
+from opsconsole.treasury.states import PayoutState
 
-KEY_HEADER = OpenApiParameter(
-    "Idempotency-Key",
-    str,
-    OpenApiParameter.HEADER,
-    description="The same key with the same request gets the same answer, and has its effect once.",
-)
-PAGE = [OpenApiParameter("cursor", str), OpenApiParameter("page_size", int)]
+TAGS = ["treasury"]
 
 _DRAFT = {
     "external_id": "invoice-2025-0815",
@@ -75,21 +70,22 @@ REROUTE = OpenApiExample(
 )
 
 
-class InOrderOfIds(NewestFirst):
-    """Newest first by the id alone, which is in order of time: an import makes thousands in the same instant."""
+class PayoutFilter(filters.FilterSet):
+    """How the list of payouts can be narrowed."""
 
-    ordering: tuple[str, ...] = ("-id",)  # type: ignore[assignment] # of another length
+    status = filters.MultipleChoiceFilter(choices=PayoutState.choices)
+    currency = filters.ChoiceFilter(choices=[(code, code) for code in sorted(DECIMALS)])
+    due_before = filters.DateFilter(field_name="due_date", lookup_expr="lt")
+    plan = filters.UUIDFilter(field_name="plan_id")
+    search = filters.CharFilter(method="filter_search", max_length=MAX_TEXT)
 
+    class Meta:
+        model = Payout
+        fields: tuple[str, ...] = ()
 
-def _page(view: ConsoleView, rows: QuerySet[Any], serializer: Callable[..., Any]) -> Response:
-    paginator = InOrderOfIds()
-    page = paginator.paginate_queryset(rows, view.request, view=view)
-    return paginator.get_paginated_response(serializer(page, many=True).data)
-
-
-def _body(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    return dict(serializer.validated_data)
+    def filter_search(self, payouts: QuerySet[Payout], _name: str, words: str) -> QuerySet[Payout]:
+        """Payouts whose external id or name begins with the words, or whose IBAN they are."""
+        return selectors.search_payouts(payouts, words)
 
 
 def _payout_answer(payout: Payout, status: int = 200) -> Answer:
@@ -108,26 +104,33 @@ class Payouts(ConsoleView):
     """All payouts."""
 
     @extend_schema(
+        operation_id="payouts_list",
         summary="List payouts",
-        parameters=[PayoutFilterSerializer, *PAGE],
+        tags=TAGS,
+        parameters=[
+            OpenApiParameter("status", str, many=True, enum=PayoutState.values),
+            OpenApiParameter("currency", str, description="ISO 4217."),
+            OpenApiParameter("due_before", date, description="Due before this day."),
+            OpenApiParameter("plan", UUID, description="The plan that has, or had, hold of them."),
+            OpenApiParameter("search", str, description="How the external id or the name begins, or the whole IBAN."),
+        ],
         responses={200: PayoutSerializer(many=True), 400: problem_response(), 403: problem_response()},
     )
-    def get(self, request: Request) -> Response:
+    def get(self, _request: Request) -> Response:
         """Newest first."""
-        visible = access.visible_payouts(self.actor)
-        wanted = selectors.PayoutFilter(**_body(PayoutFilterSerializer(data=request.query_params)))
-        return _page(self, selectors.filter_payouts(visible, wanted), PayoutSerializer)
+        return self.page(access.visible_payouts(self.actor), PayoutSerializer, narrowed_by=PayoutFilter)
 
     @extend_schema(
+        operation_id="payouts_create",
         summary="Bring in a payout",
+        tags=TAGS,
         request=PayoutDraftSerializer,
-        parameters=[KEY_HEADER],
         responses={201: PayoutSerializer, 200: PayoutSerializer, 400: problem_response(), 409: problem_response()},
         examples=[DRAFT, CREATED],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, _request: Request) -> Response:
         """201 for a new payout, 200 for the same one again, 409 where the external_id is another payout's."""
-        facts = _facts(_body(PayoutDraftSerializer(data=request.data)))
+        facts = _facts(self.read(PayoutDraftSerializer))
         answer = payouts.create_payout.once(
             self.request_key(),
             lambda made: _payout_answer(made[0], 201 if made[1] else 200),
@@ -140,7 +143,12 @@ class Payouts(ConsoleView):
 class OnePayout(ConsoleView):
     """One payout."""
 
-    @extend_schema(summary="Read a payout", responses={200: PayoutSerializer, 404: problem_response()})
+    @extend_schema(
+        operation_id="payouts_retrieve",
+        summary="Read a payout",
+        tags=TAGS,
+        responses={200: PayoutSerializer, 404: problem_response()},
+    )
     def get(self, _request: Request, payout_id: UUID) -> Response:
         """The payout with its status."""
         return Response(PayoutSerializer(access.payout_seen_by(self.actor, payout_id)).data)
@@ -150,15 +158,16 @@ class HoldPayout(ConsoleView):
     """Holding."""
 
     @extend_schema(
+        operation_id="payouts_hold",
         summary="Hold a payout",
+        tags=TAGS,
         request=MandatoryReasonSerializer,
-        parameters=[KEY_HEADER],
         responses={200: PayoutSerializer, 404: problem_response(), 409: problem_response()},
         examples=[REASON, HELD],
     )
-    def post(self, request: Request, payout_id: UUID) -> Response:
+    def post(self, _request: Request, payout_id: UUID) -> Response:
         """No plan takes it until it is released."""
-        body = _body(MandatoryReasonSerializer(data=request.data))
+        body = self.read(MandatoryReasonSerializer)
         answer = payouts.hold_payout.once(
             self.request_key(), _payout_answer, payout_id=payout_id, reason=body["reason"], actor=self.actor
         )
@@ -169,14 +178,15 @@ class ReleasePayout(ConsoleView):
     """Releasing."""
 
     @extend_schema(
+        operation_id="payouts_release",
         summary="Release a held payout",
+        tags=TAGS,
         request=ReasonSerializer,
-        parameters=[KEY_HEADER],
         responses={200: PayoutSerializer, 404: problem_response(), 409: problem_response()},
     )
-    def post(self, request: Request, payout_id: UUID) -> Response:
+    def post(self, _request: Request, payout_id: UUID) -> Response:
         """It is payable again."""
-        body = _body(ReasonSerializer(data=request.data or {}))
+        body = self.read(ReasonSerializer)
         answer = payouts.release_payout.once(
             self.request_key(), _payout_answer, payout_id=payout_id, reason=body["reason"], actor=self.actor
         )
@@ -187,14 +197,15 @@ class RetryPayout(ConsoleView):
     """Paying again what failed or came back."""
 
     @extend_schema(
+        operation_id="payouts_retry",
         summary="Make a failed or returned payout payable again",
+        tags=TAGS,
         request=MandatoryReasonSerializer,
-        parameters=[KEY_HEADER],
         responses={200: PayoutSerializer, 404: problem_response(), 409: problem_response()},
     )
-    def post(self, request: Request, payout_id: UUID) -> Response:
+    def post(self, _request: Request, payout_id: UUID) -> Response:
         """Another plan may take it."""
-        body = _body(MandatoryReasonSerializer(data=request.data))
+        body = self.read(MandatoryReasonSerializer)
         answer = payouts.retry_payout.once(
             self.request_key(), _payout_answer, payout_id=payout_id, reason=body["reason"], actor=self.actor
         )
@@ -205,30 +216,39 @@ class Banks(ConsoleView):
     """All banks."""
 
     @extend_schema(
-        summary="List banks", parameters=PAGE, responses={200: BankSerializer(many=True), 403: problem_response()}
+        operation_id="banks_list",
+        summary="List banks",
+        tags=TAGS,
+        responses={200: BankSerializer(many=True), 403: problem_response()},
     )
     def get(self, _request: Request) -> Response:
         """Those the caller may see, by role or by a grant on the one bank."""
-        return _page(self, access.visible_banks(self.actor), BankSerializer)
+        return self.page(access.visible_banks(self.actor), BankSerializer)
 
 
 class Accounts(ConsoleView):
     """All accounts."""
 
     @extend_schema(
+        operation_id="accounts_list",
         summary="List accounts",
-        parameters=PAGE,
+        tags=TAGS,
         responses={200: AccountSerializer(many=True), 403: problem_response()},
     )
     def get(self, _request: Request) -> Response:
         """Those the caller may see, by role or by a grant on the one account."""
-        return _page(self, access.visible_accounts(self.actor), AccountSerializer)
+        return self.page(access.visible_accounts(self.actor), AccountSerializer)
 
 
 class OneAccount(ConsoleView):
     """One account."""
 
-    @extend_schema(summary="Read an account", responses={200: AccountSerializer, 404: problem_response()})
+    @extend_schema(
+        operation_id="accounts_retrieve",
+        summary="Read an account",
+        tags=TAGS,
+        responses={200: AccountSerializer, 404: problem_response()},
+    )
     def get(self, _request: Request, account_id: UUID) -> Response:
         """The account with its balance."""
         return Response(AccountSerializer(access.account_seen_by(self.actor, account_id)).data)
@@ -238,18 +258,23 @@ class Routes(ConsoleView):
     """All routes."""
 
     @extend_schema(
-        summary="List routes", parameters=PAGE, responses={200: RouteSerializer(many=True), 403: problem_response()}
+        operation_id="routes_list",
+        summary="List routes",
+        tags=TAGS,
+        responses={200: RouteSerializer(many=True), 403: problem_response()},
     )
     def get(self, _request: Request) -> Response:
         """Which account pays which corridor."""
-        return _page(self, access.visible_routes(self.actor), RouteSerializer)
+        return self.page(access.visible_routes(self.actor), RouteSerializer)
 
 
 class OneRoute(ConsoleView):
     """One route."""
 
     @extend_schema(
+        operation_id="routes_change",
         summary="Lead a route through another account",
+        tags=TAGS,
         request=RouteChangeSerializer,
         responses={
             200: RouteSerializer,
@@ -260,7 +285,7 @@ class OneRoute(ConsoleView):
         },
         examples=[REROUTE],
     )
-    def patch(self, request: Request, route_id: UUID) -> Response:
+    def patch(self, _request: Request, route_id: UUID) -> Response:
         """The bank follows from the account; what is planned already keeps its way."""
-        body = _body(RouteChangeSerializer(data=request.data))
+        body = self.read(RouteChangeSerializer)
         return Response(RouteSerializer(routes.change_route(route_id=route_id, actor=self.actor, **body)).data)

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import connection
 
+from opsconsole.core.database import bulk_joins
 from opsconsole.core.operations import assert_in_operation
 from opsconsole.plans.models import Plan
 from opsconsole.treasury.gateways.credit_transfer import MAX_TRANSACTIONS
@@ -114,7 +115,7 @@ def bind_steps(plan: Plan) -> None:
 def release(plan: Plan) -> int:
     """Give back every payout of the plan that was not sent and is not in doubt; returns how many."""
     assert_in_operation()
-    with connection.cursor() as cursor:
+    with bulk_joins(), connection.cursor() as cursor:
         cursor.execute(
             """
             with freed as (
@@ -134,7 +135,7 @@ def reopen_failed(plan: Plan) -> list[str]:
     The instruction is the same one, with the same EndToEndId and key: the bank may well have done it by now.
     """
     assert_in_operation()
-    with connection.cursor() as cursor:
+    with bulk_joins(), connection.cursor() as cursor:
         cursor.execute(
             """
             update treasury_payouts p set status = 'reserved' from treasury_instructions i
@@ -184,9 +185,9 @@ def account_lines(plan: Plan) -> list[AccountLine]:
             select a.id, a.iban, b.code, b.gateway, i.currency, count(*), sum(i.amount), a.ledger_balance,
               count(*) * b.fee_per_payment, b.status, a.status
             from treasury_instructions i
-              join treasury_payouts p on p.id = i.payout_id and p.status = 'reserved' and p.plan_id = i.plan_id
+              join treasury_payouts p on p.id = i.payout_id
               join treasury_accounts a on a.id = i.account_id join treasury_banks b on b.id = i.bank_id
-            where i.plan_id = %s and i.status = 'planned'
+            where i.plan_id = %s and i.status = 'planned' and p.status = 'reserved'
             group by a.id, b.id, i.currency order by b.code, a.iban
             """,
             [plan.pk],

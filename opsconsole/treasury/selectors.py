@@ -16,38 +16,12 @@ from opsconsole.treasury.payout_facts import COLUMNS
 from opsconsole.treasury.states import OPEN_INSTRUCTIONS, AccountKind, PayoutState
 
 
-@dataclass(frozen=True, slots=True)
-class PayoutFilter:
-    """What a list of payouts is narrowed to; None narrows nothing."""
-
-    status: str | None = None
-    currency: str | None = None
-    due_before: date | None = None
-    plan: UUID | None = None
-    search: str | None = None
-
-
-def filter_payouts(payouts: QuerySet[Payout], wanted: PayoutFilter) -> QuerySet[Payout]:
-    """The payouts that fit.
-
-    `search` is the beginning of an external id or of a beneficiary's name, or a whole IBAN: what an index finds.
-    """
-    if wanted.status is not None:
-        payouts = payouts.filter(status=wanted.status)
-    if wanted.currency is not None:
-        payouts = payouts.filter(currency=wanted.currency)
-    if wanted.due_before is not None:
-        payouts = payouts.filter(due_date__lt=wanted.due_before)
-    if wanted.plan is not None:
-        payouts = payouts.filter(plan_id=wanted.plan)
-    if wanted.search:
-        text = wanted.search.strip()
-        payouts = payouts.filter(
-            Q(external_id__startswith=text)
-            | Q(beneficiary_name__startswith=text)
-            | Q(iban=text.replace(" ", "").upper())
-        )
-    return payouts
+def search_payouts(payouts: QuerySet[Payout], words: str) -> QuerySet[Payout]:
+    """Those whose external id or name begins with the words, or whose IBAN they are: what an index finds."""
+    text = words.strip()
+    return payouts.filter(
+        Q(external_id__startswith=text) | Q(beneficiary_name__startswith=text) | Q(iban=text.replace(" ", "").upper())
+    )
 
 
 def payable_due(currency: str, by: date) -> QuerySet[Payout]:

@@ -58,18 +58,6 @@ class PayoutSerializer(serializers.ModelSerializer[Payout]):
         read_only_fields = fields
 
 
-class PayoutFilterSerializer(serializers.Serializer[Any]):
-    """How the list of payouts can be narrowed."""
-
-    status = serializers.ChoiceField(PayoutState.choices, required=False)
-    currency = serializers.CharField(min_length=3, max_length=3, required=False)
-    due_before = serializers.DateField(required=False, help_text="Due before this day.")
-    plan = serializers.UUIDField(required=False)
-    search = serializers.CharField(
-        max_length=MAX_TEXT, required=False, help_text="How the external id or the name begins, or the whole IBAN."
-    )
-
-
 class ReasonSerializer(serializers.Serializer[Any]):
     """A reason, for the journal."""
 

@@ -68,7 +68,9 @@ def test_a_body_beyond_the_limit(api: Callable[..., APIClient]) -> None:
     assert not Plan.objects.exists()
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+)
 def test_a_body_of_another_kind(api: Callable[..., APIClient], kind: str) -> None:
     body = json.dumps(RUNBOOK_PLAN).encode()
     is_problem(api("ops").generic("POST", PLANS, body, content_type=kind), 415, "unsupported_media_type")

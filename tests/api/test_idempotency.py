@@ -226,7 +226,7 @@ def test_a_refusal_with_an_effect_is_stored(
     plan, client = approved(), api("finance_ops")
     path = f"{PLANS}/{plan['id']}/execute"
     with connection.cursor() as cursor:
-        cursor.execute("update treasury_payouts set beneficiary_name = 'Somebody Else' where external_id = 'PAY-00000'")
+        cursor.execute("update treasury_payouts set status = 'payable', plan_id = null where external_id = 'PAY-00000'")
     first = client.post(path, headers=keyed("k"))
     is_problem(first, 409, "plan_drifted")
     assert Plan.objects.get().status == "staged"

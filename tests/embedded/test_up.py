@@ -40,7 +40,8 @@ class Console:
             stdout=self.output,
             stderr=subprocess.STDOUT,
         )
-        self.eventually(lambda: "is ready at" in self.said(), within=60)
+        self.eventually(lambda: "is ready at" in self.said() or self.process.poll() is not None)
+        assert self.process.poll() is None, self.said()
         self.address = json.loads((var / "up.json").read_text())["address"]
 
     def manage(self, *command: str) -> subprocess.CompletedProcess[str]:
@@ -61,7 +62,7 @@ class Console:
             int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         ]
 
-    def eventually(self, holds: Callable[[], bool], *, within: float = 20) -> None:
+    def eventually(self, holds: Callable[[], bool], *, within: float = 60) -> None:
         deadline = time.monotonic() + within
         while not holds():
             assert time.monotonic() < deadline, self.said()
@@ -118,7 +119,7 @@ def test_up_serves_heals_and_leaves_nothing_behind(new_var: Callable[..., Path])
 
         before = up.children()
         up.process.send_signal(signal.SIGINT)
-        assert up.process.wait(20) == 0
+        assert up.process.wait(30) == 0
         assert "stopped" in up.said().splitlines()[-1]
         assert running(before) == []
         assert nothing_runs(var)

@@ -18,7 +18,8 @@ from opsconsole.embedded.redis import Redis
 def main() -> None:
     """Wait, then tidy up."""
     var = Path(sys.argv[1])
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     sys.stdin.read()
     if not var.exists():
         return

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -25,7 +26,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import psycopg
 from django.conf import settings
@@ -42,7 +43,13 @@ ROOT = Path(__file__).resolve().parents[2]
 LEASE = 2.5  # seconds; long enough for a commit on a busy machine, short enough to wait for
 PATIENCE = 60.0
 PR_SET_PDEATHSIG = 1
-SERVER_VARIABLES = ("DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_OPERATOR_URL", "DATABASE_SUPERUSER_URL", "REDIS_URL")
+SERVER_VARIABLES = (
+    "DATABASE_URL",
+    "DATABASE_OWNER_URL",
+    "DATABASE_OPERATOR_URL",
+    "DATABASE_SUPERUSER_URL",
+    "REDIS_URL",
+)
 
 T = TypeVar("T")
 _libc = ctypes.CDLL(None)
@@ -69,15 +76,89 @@ def state_of(pid: int) -> str:
     return "" if letter in {"Z", "X"} else letter
 
 
+class Handle(Protocol):
+    """What can be done to a process by whoever started it; subprocess.Popen is one."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int) -> None: ...
+
+
+@dataclass
+class Forked:
+    """A child of the nursery."""
+
+    pid: int
+    exit: Path
+    name: str
+
+    def poll(self) -> int | None:
+        """Its exit status, negative for a signal; None while it runs."""
+        return int(self.exit.read_text()) if self.exit.exists() else None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The same, once it has ended."""
+        wait_for(f"{self.name} to end", self.exit.exists, seconds=timeout or PATIENCE)
+        return int(self.exit.read_text())
+
+    def send_signal(self, sig: int) -> None:
+        """Unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, sig)
+
+
+class Nursery:
+    """A process with everything imported, that forks workers in no time: for many at once."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._popen = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.nursery"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - it calls prctl and nothing else
+        )
+
+    def fork(self, name: str, arguments: tuple[str, ...], environment: dict[str, str], log: Path) -> Forked:
+        """Start `manage.py ARGUMENTS`."""
+        order = {
+            "arguments": arguments,
+            "environment": environment,
+            "log": str(log),
+            "exit": str(log.with_suffix(".exit")),
+        }
+        assert self._popen.stdin is not None
+        assert self._popen.stdout is not None
+        self._popen.stdin.write(f"{json.dumps(order)}\n")
+        self._popen.stdin.flush()
+        return Forked(int(self._popen.stdout.readline()), log.with_suffix(".exit"), name)
+
+    def close(self) -> None:
+        """End it, and its children with it."""
+        self._popen.kill()
+        self._popen.communicate()
+
+
 @dataclass
 class Process:
     """One process of the product."""
 
     name: str
-    popen: subprocess.Popen[bytes]
+    popen: Handle
     log: Path
-    crash_log: Path
     crash_at: str = ""
+
+    @property
+    def crash_log(self) -> Path:
+        """Where it says that it has reached the armed point."""
+        return self.log.with_suffix(".crash")
 
     @property
     def pid(self) -> int:
@@ -156,6 +237,7 @@ class Console:
     processes: list[Process] = field(default_factory=list)
     pool: list[Process] = field(default_factory=list)
     scheduler: Process | None = None
+    nursery: Nursery | None = None
 
     # Its life
 
@@ -191,6 +273,8 @@ class Console:
         """Kill what still runs and leave the servers."""
         for process in self.processes:
             process.kill()
+        if self.nursery is not None:
+            self.nursery.close()
         self.servers.release()
 
     def environment(self, **changes: str) -> dict[str, str]:
@@ -227,10 +311,7 @@ class Console:
 
     def start(self, *command: str, crash_at: str = "", **environment: str) -> Process:
         """Start `python COMMAND`, perhaps with a crash point armed."""
-        name = f"{next(_numbers)}-{'-'.join(command[1:3])}".replace("/", ".")
-        (self.var / "log").mkdir(exist_ok=True)
-        log, crash_log = self.var / "log" / f"{name}.log", self.var / "log" / f"{name}.crash"
-        armed = {"OPS_CRASH_AT": crash_at, "OPS_CRASH_LOG": str(crash_log)} if crash_at else {}
+        name, log, armed = self._named(command[1], crash_at)
         with log.open("wb") as said:
             popen = subprocess.Popen(
                 [sys.executable, *command],
@@ -242,15 +323,30 @@ class Console:
                 start_new_session=True,
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - it calls prctl and nothing else
             )
-        process = Process(name, popen, log, crash_log, crash_at)
+        return self._keep(Process(name, popen, log, crash_at))
+
+    def worker(self, *queues: str, crash_at: str = "", **environment: str) -> Process:
+        """Start a worker."""
+        return self.start("manage.py", "worker", *queues, crash_at=crash_at, **environment)
+
+    def forked_worker(self, *queues: str, crash_at: str = "", wake_ups: int = 0, **environment: str) -> Process:
+        """The same from the nursery, listening to the wake-ups of this number; those of 0 are everybody's."""
+        if self.nursery is None:
+            self.nursery = Nursery(self.environment())
+        name, log, armed = self._named("worker", crash_at)
+        changes = {**armed, **environment, "REDIS_URL": self.redis_url(wake_ups)}
+        return self._keep(Process(name, self.nursery.fork(name, ("worker", *queues), changes, log), log, crash_at))
+
+    def _named(self, what: str, crash_at: str) -> tuple[str, Path, dict[str, str]]:
+        name = f"{what}-{next(_numbers)}"
+        log = self.var / "log" / f"{name}.log"
+        log.parent.mkdir(exist_ok=True)
+        armed = {"OPS_CRASH_AT": crash_at, "OPS_CRASH_LOG": str(log.with_suffix(".crash"))} if crash_at else {}
+        return name, log, armed
+
+    def _keep(self, process: Process) -> Process:
         self.processes.append(process)
         return process
-
-    def worker(self, *queues: str, crash_at: str = "", wake_ups: int = 0, **environment: str) -> Process:
-        """Start a worker that listens to the wake-ups of this number: those of 0 are everybody's."""
-        if wake_ups:
-            environment["REDIS_URL"] = self.redis_url(wake_ups)
-        return self.start("manage.py", "worker", *queues, crash_at=crash_at, **environment)
 
     def new_scheduler(self) -> Process:
         """Start a scheduler, maybe one of several."""
@@ -264,9 +360,18 @@ class Console:
         self.pool = [worker for worker in self.pool if worker.is_alive]
         while len(self.pool) > workers:
             self.pool.pop().kill()
+        self.thaw()
+        self.pool += [self.worker("plans", "default") for _ in range(workers - len(self.pool))]
+
+    def freeze(self) -> None:
+        """Let the healthy workers hear nothing for a while."""
+        for worker in self.pool:
+            worker.freeze()
+
+    def thaw(self) -> None:
+        """Let them take what has come meanwhile."""
         for worker in self.pool:
             worker.thaw()
-        self.pool += [self.worker("plans", "default") for _ in range(workers - len(self.pool))]
 
     # Its servers
 
@@ -277,6 +382,11 @@ class Console:
     def redis(self) -> Redis:
         """A connection to its Redis."""
         return Redis.from_url(self.redis_url())
+
+    def bring_back(self) -> None:
+        """Start the servers that were ended; this process forgets its broken connection."""
+        self.servers.ensure()
+        connection.close()
 
     def main_process(self, server: str) -> int:
         """The main process of `postgres` or `redis`."""

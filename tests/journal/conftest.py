@@ -23,18 +23,10 @@ TOOL = Path(__file__).resolve().parents[2] / "tools" / "verify_journal.py"
 WRITER = SYSTEM("test")
 
 
-@pytest.fixture(autouse=True)
-def outside(settings: Any, tmp_path: Path) -> Path:
-    """An empty artifact storage: checkpoints of another test would look like a tail that was cut."""
-    folder = tmp_path / "artifacts"
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "artifacts": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": folder},
-        },
-    }
-    return folder / "journal" / "checkpoints"
+@pytest.fixture
+def outside(artifacts: Path) -> Path:
+    """Where checkpoints are kept outside the database."""
+    return artifacts / "journal" / "checkpoints"
 
 
 @operation

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals import moves, selectors
 from opsconsole.approvals.models import Request
-from opsconsole.approvals.states import LIVE, OPEN, DecisionKind
+from opsconsole.approvals.states import LIVE, OPEN, DecisionKind, RequestState
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.pages import Fragment, Link, Table
@@ -39,6 +39,13 @@ def _places(tally: selectors.Tally) -> list[Place]:
     return filled + still
 
 
+def state_of(request: Request) -> SafeString:
+    """The state of a request; one that waits stands out."""
+    if request.status == RequestState.PENDING:
+        return display.label(request.state.label, "warn")
+    return display.state_of(request)
+
+
 def roles_as_text(roles: Iterable[str]) -> str:
     """Roles as alternatives."""
     return f" {now_('or')} ".join(roles)
@@ -57,7 +64,7 @@ def approvals_panel(request: Request, actor: Actor, *, linked: bool) -> Fragment
         "console/sections/approvals.html",
         _("Approvals"),
         {
-            "request_status": display.state_of(request),
+            "request_status": state_of(request),
             "places": _places(tally),
             "objections": [
                 (decision.user.username, tally.objections[decision.pk])

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals import access, selectors, subjects
-from opsconsole.approvals.admin.panel import approvals_panel, decisions_table, slots_as_text
+from opsconsole.approvals.admin.panel import approvals_panel, decisions_table, slots_as_text, state_of
 from opsconsole.approvals.admin.verdicts import Approve, Comment, Reject, Revoke
 from opsconsole.approvals.models import Request
 from opsconsole.core.actors import Actor
@@ -54,7 +54,7 @@ class RequestAdmin(ConsoleAdmin[Request]):
     @admin.display(description=_("state"))
     def state(self, request: Request) -> SafeString:
         """Its state."""
-        return display.state_of(request)
+        return state_of(request)
 
     @admin.display(description=_("takes"))
     def people_needed(self, request: Request) -> str:
@@ -78,7 +78,7 @@ class RequestAdmin(ConsoleAdmin[Request]):
 
     def badge(self, row: Request) -> SafeString:
         """Its state."""
-        return display.state_of(row)
+        return state_of(row)
 
     def sections(self, request: HttpRequest, row: Request) -> Sequence[Section]:
         """What is approved, and what was said."""

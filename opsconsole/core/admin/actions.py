@@ -89,8 +89,9 @@ class Action(Generic[Row]):
 
     name: str
     label: Text
+    submit: Text = ""  # what the form's own button says, where that is not the label
     icon: str = ""
-    tone: str = "plain"  # plain, primary or danger
+    tone: str = "plain"  # plain; primary: the next thing to do; danger; go: the next thing to do, and dangerous
     permission: str
     form: type[ActionForm] = ActionForm
 

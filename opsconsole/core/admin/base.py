@@ -55,6 +55,7 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
 
     actions = None
     list_per_page = 50
+    list_max_show_all = 0
     show_full_result_count = False
     paginator = CappedPaginator
     sortable_by: ClassVar[Sequence[str]] = ()
@@ -96,6 +97,8 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
 
     def has_view_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:  # noqa: ARG002 - by access
         """Whether the viewer may see any row."""
+        if not request.user.is_authenticated:
+            return False
         known: dict[type[Model], bool] = request.__dict__.setdefault("_visible_models", {})
         if self.model not in known:
             try:
@@ -158,7 +161,7 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
             *(add(f"{a.name}/", a.name, partial(self.action_view, action=a)) for a in self.row_actions),
             *(add(f"{name}/", name, partial(self._row_view, view=view)) for name, view in self.more_urls().items()),
             add("change/", "change", self.detail_view),
-            path("<path:object_id>/", self.admin_site.admin_view(RedirectView.as_view(pattern_name=self._page_name))),
+            self._url("<path:object_id>/", "row", require_safe(RedirectView.as_view(pattern_name=self._page_name))),
         ]
 
     @property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -27,12 +28,13 @@ Text = str | Promise
 NOTHING: Final = "–"
 JUST_NOW: Final = timedelta(seconds=60)
 HASH_SHOWN: Final = 12
+UUID_FORM: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # How alarming a state is; the rest is plain.
 TONES: Final[dict[str, str]] = {
     **dict.fromkeys(("succeeded", "settled", "approved", "active", "delivered", "sealed", "alive", "consumed"), "good"),
     **dict.fromkeys(("executing", "running", "rolling_back", "sending", "sent", "queued"), "info"),
-    **dict.fromkeys(("staged", "pending", "paused", "held", "partial", "rollback_partial", "returned", "due"), "warn"),
+    **dict.fromkeys(("staged", "paused", "held", "partial", "rollback_partial", "returned", "due"), "warn"),
     **dict.fromkeys(("failed", "unknown", "rejected", "frozen", "dead", "silent", "broken"), "bad"),
 }
 
@@ -121,6 +123,11 @@ def short(text: str) -> SafeString | str:
     return format_html('<code class="ops-code" title="{}">{}…</code>', text, text[:HASH_SHOWN])
 
 
+def short_id(text: str) -> str:
+    """A UUID by its beginning and its end; anything else as it is."""
+    return f"{text[:8]}…{text[-4:]}" if UUID_FORM.fullmatch(text) else text
+
+
 def yes_no(value: bool) -> str:  # noqa: FBT001 - this is what it shows
     """A flag in words."""
     return _("yes") if value else _("no")
@@ -161,6 +168,12 @@ WORDS: Final[dict[str, Text]] = {
 }
 
 
+# JSON of the database comes with its keys in no order: these stand first, in this one.
+FIRST: Final = (
+    *("payout", "like", "external_id", "name", "as", "beneficiary", "account", "bank", "status", "direction"),
+    *("count", "sum", "amount", "currency", "balance_before", "balance_after", "reason"),
+)
+_PLACE: Final = {key: place for place, key in enumerate(FIRST)}
 AMOUNTS: Final = frozenset(
     ("amount", "sum", "balance", "balance_before", "balance_after", "control_sum", "total_amount", "beyond_sum")
 )
@@ -186,6 +199,11 @@ def plain(value: Any) -> SafeString | str:
             return str(value)
 
 
+def ordered(keys: Iterable[str]) -> list[str]:
+    """The keys of an object in the order in which people read them."""
+    return sorted(dict.fromkeys(keys), key=lambda key: _PLACE.get(key, len(FIRST)))
+
+
 def member(key: str, value: Any) -> SafeString | str:
     """A member of a JSON object; amounts of money as such."""
     if key in AMOUNTS and isinstance(value, str | int) and not isinstance(value, bool):
@@ -196,7 +214,7 @@ def member(key: str, value: Any) -> SafeString | str:
 def _terms(value: Mapping[str, Any]) -> SafeString | str:
     if not value:
         return NOTHING
-    rows = format_html_join("", "<dt>{}</dt><dd>{}</dd>", ((word(key), member(key, item)) for key, item in value.items()))
+    rows = format_html_join("", "<dt>{}</dt><dd>{}</dd>", ((word(key), member(key, value[key])) for key in ordered(value)))
     return format_html('<dl class="ops-terms">{}</dl>', rows)
 
 
@@ -212,7 +230,7 @@ def _list(value: Sequence[Any]) -> SafeString | str:
 
 
 def _grid(rows: Sequence[Mapping[str, Any]]) -> SafeString:
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+    columns = ordered(key for row in rows for key in row)
     side = {key: "ops-right" if key in AMOUNTS else "" for key in columns}
     head = format_html_join("", '<th scope="col" class="{}">{}</th>', ((side[key], word(key)) for key in columns))
     lines = (

@@ -13,6 +13,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
@@ -60,8 +61,8 @@ def inclusion_of(entry: Entry) -> Inclusion:
         return Inclusion("warn", now_("Not sealed yet: the sealer gives it its place within a second or two."))
     except (DomainError, BadNote) as error:
         return Inclusion("bad", str(error))
-    path = [base64.b64decode(node) for node in proof["path"]]
-    index, size = proof["index"], proof["size"]
+    path = [base64.b64decode(node) for node in proof["audit_path"]]
+    index, size = proof["leaf_index"], proof["tree_size"]
     if head.size == size and merkle.verify_inclusion(
         merkle.leaf_hash(entry.body.encode()), index, size, path, head.root
     ):
@@ -73,7 +74,7 @@ def inclusion_of(entry: Entry) -> Inclusion:
 class EntryAdmin(ConsoleAdmin[Entry]):
     """What happened, newest first."""
 
-    list_display = ("seq", "when", "who", "what", "about", "why")
+    list_display = ("number", "when", "who", "what", "about", "why")
     list_filter = (Since.by("at"), "actor_kind")
     ordering = selectors.NEWEST_FIRST
     search_fields = ("verb",)
@@ -99,6 +100,11 @@ class EntryAdmin(ConsoleAdmin[Entry]):
             pass
         return queryset.filter(wanted), False
 
+    @admin.display(description="#")
+    def number(self, entry: Entry) -> str:
+        """Its number."""
+        return display.number(entry.seq)
+
     @admin.display(description=_("time"))
     def when(self, entry: Entry) -> SafeString | str:
         """When."""
@@ -115,9 +121,13 @@ class EntryAdmin(ConsoleAdmin[Entry]):
         return verb_label(entry.verb)
 
     @admin.display(description=_("to what"))
-    def about(self, entry: Entry) -> str:
+    def about(self, entry: Entry) -> SafeString:
         """What it was done to."""
-        return subject_text(entry.subject_kind, entry.subject_id)
+        return format_html(
+            '<span title="{}">{}</span>',
+            entry.subject_id,
+            subject_text(entry.subject_kind, display.short_id(entry.subject_id)),
+        )
 
     @admin.display(description=_("why"))
     def why(self, entry: Entry) -> str:

@@ -109,6 +109,7 @@ def form_for(plan_type: str) -> type[CommonFields]:
 class DraftPlan(Action[None]):
     """Write a new plan of one type down."""
 
+    submit = _("Write the draft")
     icon = "add"
     tone = "primary"
     permission = "plans.create_plan"
@@ -149,6 +150,7 @@ class EditPlan(PlanAction[Plan]):
 
     name = "edit"
     label = _("Edit")
+    submit = _("Change the draft")
     icon = "edit"
     permission = "plans.create_plan"
 

@@ -27,7 +27,7 @@ def impact_sections(plan: Plan) -> list[Section]:
         sections.append(_accounts(impact["accounts"]))
     if impact["banks"]:
         sections.append(_banks(impact["banks"]))
-    details = [(display.word(name), display.plain(value)) for name, value in impact.items() if name not in KNOWN]
+    details = [(display.word(name), display.plain(impact[name])) for name in impact if name not in KNOWN and impact[name]]
     if details:
         sections.append(Facts(_("More about the impact"), details))
     return sections

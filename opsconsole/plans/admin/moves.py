@@ -130,7 +130,7 @@ class ExecutePlan(PlanAction[Plan]):
     name = "execute"
     label = _("Execute")
     icon = "play_arrow"
-    tone = "danger"
+    tone = "go"
     permission = "plans.execute_plan"
     form = SeenForm
 

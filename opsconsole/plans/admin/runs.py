@@ -22,9 +22,10 @@ from opsconsole.plans.admin.control import CancelRun, PauseRun, ResumeRun, Retry
 from opsconsole.plans.admin.rows import visible_runs
 from opsconsole.plans.admin.steps import steps_table, steps_url
 from opsconsole.plans.models import Run
-from opsconsole.plans.states import Direction, RunState, StepState, Waiting
+from opsconsole.plans.states import Direction, StepState, Waiting
 
 NOTABLE_SHOWN = 20
+SHOWN_ELSEWHERE = frozenset(("steps",))
 PROGRESS = "console/sections/progress.html"
 BAR = "console/progress_bar.html"
 
@@ -35,7 +36,7 @@ def _shares(run: Run) -> dict[str, Any]:
         "run": run,
         "progress": progress,
         "shares": [
-            (state, StepState(state).label, count, round(count * 100 / progress.total, 3))
+            (state, StepState(state).label, count, f"{count * 100 / progress.total:.3f}")
             for state, count in progress.by_state.items()
             if count and state != StepState.PENDING
         ],
@@ -59,7 +60,7 @@ def _progress(run: Run) -> dict[str, Any]:
 
 def progress_section(run: Run) -> Fragment:
     """How far the run has come, looking again while it goes."""
-    return Fragment(PROGRESS, Direction(run.direction).label, _progress(run))
+    return Fragment(PROGRESS, _("Progress: %(way)s") % {"way": Direction(run.direction).label}, _progress(run))
 
 
 def _wishes(run: Run) -> list[Any]:
@@ -196,8 +197,7 @@ class RunAdmin(ConsoleAdmin[Run]):
 
 def _result(run: Run) -> list[Section]:
     """What a run that ended did, in its plan type's words."""
-    if not run.result:
+    told = {name: value for name, value in (run.result or {}).items() if name not in SHOWN_ELSEWHERE}
+    if not told:
         return []
-    if run.status in (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED) and set(run.result) == {"simulation"}:
-        return []
-    return [Facts(_("Result"), [(display.word(name), display.plain(value)) for name, value in run.result.items()])]
+    return [Facts(_("Result"), [(display.word(name), display.plain(value)) for name, value in told.items()])]

@@ -28,7 +28,7 @@ from opsconsole.plans.services import resolution
 from opsconsole.plans.states import Direction, StepState
 
 # What tells a step from the next one, for people; a step of another shape shows its first few members.
-TELLING: Final = ("payout", "beneficiary", "account", "format", "count", "recall", "withdraw")
+TELLING: Final = (("payout", "beneficiary"), ("format", "account", "count"), ("recall",), ("bank", "withdraw"))
 MEMBERS_SHOWN: Final = 3
 SUMS: Final = ("amount", "control_sum")
 
@@ -36,7 +36,8 @@ SUMS: Final = ("amount", "control_sum")
 def summary_of(step: Step) -> str:
     """What the step is about, in a line."""
     payload: dict[str, Any] = step.payload
-    told = [payload[name] for name in TELLING if payload.get(name)] or list(islice(payload.values(), MEMBERS_SHOWN))
+    names = next((names for names in TELLING if all(name in payload for name in names)), ())
+    told = [payload[name] for name in names] or list(islice(payload.values(), MEMBERS_SHOWN))
     return " · ".join(str(value) for value in told) or step.kind
 
 
@@ -144,7 +145,7 @@ class ResolveStep(PlanAction[Step]):
 class StepAdmin(ConsoleAdmin[Step]):
     """Steps: in their order within one plan, else the newest first."""
 
-    list_display = ("seq", "what", "money_moved", "state", "attempt", "way", "of_plan", "ended")
+    list_display = ("number", "what", "money_moved", "state", "attempt", "way", "of_plan", "ended")
     list_filter = (
         StatusWithin.of(
             StepState,
@@ -161,7 +162,14 @@ class StepAdmin(ConsoleAdmin[Step]):
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """By the plan's order where the list is of one plan."""
-        return ("seq", "id") if "plan__id__exact" in request.GET else ("-id",)
+        if "plan__id__exact" in request.GET:
+            return ("seq", "id")
+        return ("-plan_id", "-revision", "-direction", "-seq", "-id")  # as the index has them
+
+    @admin.display(description="#")
+    def number(self, step: Step) -> str:
+        """Its place in the plan."""
+        return display.number(step.seq)
 
     @admin.display(description=_("what"))
     def what(self, step: Step) -> str:

@@ -58,13 +58,13 @@ class PlanFilter(filters.FilterSet):
 class InOrder(NewestFirst):
     """Steps come in their order."""
 
-    ordering = ("seq", "id")
+    ordering = ("seq",)
 
 
 class NewestEntries(NewestFirst):
     """Journal entries come newest first."""
 
-    ordering = ("-at", "-seq")
+    ordering = ("-seq",)
 
 
 def _plan_answer(plan: Plan, status: int = 200) -> Answer:

@@ -46,13 +46,7 @@ class StepFilter(filters.FilterSet):
 class InOrder(NewestFirst):
     """Steps come in their order."""
 
-    ordering = ("seq", "id")
-
-
-class NewestRuns(NewestFirst):
-    """Runs come newest first."""
-
-    ordering = ("-run_at", "-id")
+    ordering = ("seq",)
 
 
 def _run_answer(run: Run) -> Answer:
@@ -140,7 +134,7 @@ class Runs(ConsoleView):
     def get(self, _request: Request, plan_id: UUID) -> Response:
         """Newest first, each with its progress."""
         plan = access.plan_seen_by(self.actor, plan_id)
-        return self.page(selectors.runs_of(plan), RunSerializer, NewestRuns)
+        return self.page(selectors.runs_of(plan), RunSerializer)
 
 
 class OneRun(ConsoleView):

@@ -290,7 +290,7 @@ def _journal(
 ) -> None:
     """One entry for the whole turn: what became of which step, and which ones go out now."""
     done = [{"seq": step.seq, "status": answer.state.value, **answer.result} for step, answer in answers]
-    started = [step.seq for step in following.steps] if following.turn is Turn.CALL else []
+    started = [step.seq for step in following.starting]
     if not (done or started or reason or following.turn is Turn.LEAVE):
         return
     record(

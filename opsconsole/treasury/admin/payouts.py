@@ -184,7 +184,7 @@ class PayoutAdmin(ConsoleAdmin[Payout]):
         self, request: HttpRequest, queryset: QuerySet[Payout], search_term: str
     ) -> tuple[QuerySet[Payout], bool]:  # noqa: ARG002 - Django's form
         """What an index finds."""
-        return selectors.filter_payouts(queryset, selectors.PayoutFilter(search=search_term)), False
+        return (selectors.search_payouts(queryset, search_term) if search_term.strip() else queryset), False
 
     @admin.display(description=_("amount"))
     def money_amount(self, payout: Payout) -> SafeString:

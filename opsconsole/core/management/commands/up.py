@@ -99,7 +99,6 @@ class Command(BaseCommand):
             call_command("seed_demo")
             self.screen.say("up", f"demo data in place ({time.monotonic() - begin:.1f} s)")
         connections.close_all()
-        settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # of `collectstatic`; the web server looks for it
 
     async def _serve(
         self, servers: embedded.Servers | None, *, host: str, port: int, bank: int | None, workers: int

@@ -1,0 +1,92 @@
+"""The menu: what the viewer may see, in groups."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.apps import apps
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from opsconsole.core.admin.display import Text
+
+MENU: Final[list[tuple[Text, list[tuple[str, Text, str]]]]] = [
+    (
+        _("Plans"),
+        [
+            ("plans.Plan", _("Plans"), "assignment"),
+            ("plans.Run", _("Runs"), "directions_run"),
+            ("plans.Step", _("Steps"), "footprint"),
+        ],
+    ),
+    (
+        _("Approvals"),
+        [
+            ("approvals.Request", _("Requests"), "how_to_vote"),
+            ("approvals.Policy", _("Policies"), "policy"),
+            ("approvals.SignerKey", _("Signer keys"), "key"),
+        ],
+    ),
+    (
+        _("Treasury"),
+        [
+            ("treasury.Bank", _("Banks"), "account_balance"),
+            ("treasury.Account", _("Accounts"), "account_balance_wallet"),
+            ("treasury.Payout", _("Payouts"), "payments"),
+            ("treasury.Instruction", _("Instructions"), "send_money"),
+            ("treasury.Route", _("Routes"), "alt_route"),
+            ("treasury.Transfer", _("Transfers"), "swap_horiz"),
+        ],
+    ),
+    (
+        _("Journal"),
+        [
+            ("journal.Entry", _("Entries"), "history"),
+            ("journal.Checkpoint", _("Checkpoints"), "verified"),
+        ],
+    ),
+    (_("People"), [("core.User", _("Users"), "group")]),
+    (
+        _("System"),
+        [
+            ("core.WorkerHeartbeat", _("Workers"), "monitor_heart"),
+            ("core.OutboxEvent", _("Outbox"), "outbox"),
+        ],
+    ),
+]
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """unfold's menu; groups of which the viewer may see nothing are left out."""
+    groups: list[dict[str, Any]] = [
+        {"items": [{"title": _("Home"), "icon": "home", "link": reverse("admin:index"), "active": _at_home}]}
+    ]
+    for title, entries in MENU:
+        items = [
+            {"title": name, "icon": icon, "link": _list_url(label)}
+            for label, name, icon in entries
+            if _visible(request, label)
+        ]
+        if items:
+            groups.append({"title": title, "items": items})
+    return groups
+
+
+def _at_home(request: HttpRequest) -> bool:
+    return request.path == reverse("admin:index")
+
+
+def _visible(request: HttpRequest, label: str) -> bool:
+    return admin.site._registry[apps.get_model(label)].has_view_permission(request)
+
+
+def _list_url(label: str) -> str:
+    app, _dot, model = label.lower().partition(".")
+    return reverse(f"admin:{app}_{model}_changelist")
+
+
+def account_links(_request: HttpRequest) -> list[dict[str, Any]]:
+    """What stands under the viewer's name."""
+    return [{"title": _("API documentation"), "link": reverse("docs")}]

@@ -1,0 +1,101 @@
+"""The generic door to approvals, with signatures; and the keys they are made with."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.test import Client
+from django.urls import reverse
+
+from opsconsole.approvals.models import Decision, Request, SignerKey
+from opsconsole.core.actors import Actor
+from opsconsole.plans.models import Plan
+from opsconsole.plans.services import staging
+from tests.admin.conftest import contents, messages_of, press, send, verbs
+from tests.world import World
+
+
+def url(row: Any, name: str = "change") -> str:
+    return reverse(f"admin:approvals_{row._meta.model_name}_{name}", args=[row.pk])
+
+
+@pytest.fixture
+def request_(world: World, draft: Callable[..., Plan], person: Callable[..., Actor]) -> Request:
+    staging.stage_plan(plan_id=draft(total="500").pk, actor=person("ops"))
+    return Request.objects.get()
+
+
+def test_the_inbox(request_: Request, browse: Callable[..., Client]) -> None:
+    finance, ops = browse("finance_ops"), browse("ops")
+    assert url(request_) in finance.get(reverse("admin:index")).content.decode()
+    assert "Nothing waits for you." in ops.get(reverse("admin:index")).content.decode()
+    listed = finance.get(reverse("admin:approvals_request_changelist"), {"mine": "1"})
+    assert len(listed.context["cl"].result_list) == 1
+
+
+def test_comment_approve_revoke_reject(request_: Request, browse: Callable[..., Client]) -> None:
+    finance, pay = browse("finance_ops"), browse("pay_admin")
+    press(finance, url(request_, "comment"), comment="who is payee 2?")
+    assert messages_of(press(finance, url(request_, "approve"))) == ["Approved. Still needed: 1 pay_admin."]
+    assert messages_of(press(pay, url(request_, "approve"))) == ["Approved: everybody who must agree has agreed."]
+    plan = Plan.objects.get()
+    assert plan.status == "approved"
+    press(pay, url(request_, "revoke"), reason="too fast")
+    plan.refresh_from_db()
+    assert plan.status == "staged"
+    press(pay, url(request_, "reject"), reason="wrong cutoff")
+    plan.refresh_from_db()
+    assert plan.status == "rejected"
+    page = finance.get(url(request_)).content.decode()
+    for said in ("who is payee 2?", "too fast", "wrong cutoff"):
+        assert said in page
+    assert [verb for verb in verbs() if verb.startswith("approval.")] == [
+        "approval.requested",
+        "approval.commented",
+        "approval.approved",
+        "approval.approved",
+        "approval.revoked",
+        "approval.rejected",
+    ]
+    assert send(pay, url(request_, "approve"), digest=request_.digest).status_code == 409
+
+
+def test_the_text_to_sign_is_on_the_page(request_: Request, browse: Callable[..., Client]) -> None:
+    client = browse("finance_ops")
+    key = Ed25519PrivateKey.generate()
+    raw = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    press(client, reverse("admin:approvals_signerkey_register"), name="laptop", public_key=raw)
+    page = client.get(url(request_, "approve"))
+    (panel,) = page.context["sections"]
+    text = panel.context["signing_text"]
+    assert text in page.content.decode()
+    forged = base64.b64encode(b"0" * 64).decode()
+    before = contents()
+    answer = press(client, url(request_, "approve"), signature=forged)
+    assert answer.status_code == 422
+    assert "does not verify" in answer.content.decode()
+    assert contents() == before
+    press(client, url(request_, "approve"), signature=base64.b64encode(key.sign(text.encode())).decode())
+    assert Decision.objects.get().signed
+
+
+def test_keys_are_registered_and_revoked_by_their_owner(world: World, browse: Callable[..., Client]) -> None:
+    client = browse("finance_ops")
+    raw = base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
+    answer = press(client, reverse("admin:approvals_signerkey_register"), name="laptop", public_key=raw)
+    key = SignerKey.objects.get()
+    assert answer["Location"] == url(key)
+    other = browse("pay_admin")
+    assert other.get(url(key)).status_code == 404
+    assert send(other, url(key, "revoke")).status_code == 404
+    assert browse("auditor").get(url(key)).status_code == 200
+    assert press(client, reverse("admin:approvals_signerkey_register"), name="x", public_key="no").status_code == 400
+    taken = press(other, reverse("admin:approvals_signerkey_register"), name="x", public_key=raw)
+    assert taken.status_code == 409
+    press(client, url(key, "revoke"))
+    key.refresh_from_db()
+    assert key.revoked_at is not None

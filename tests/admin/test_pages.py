@@ -1,0 +1,284 @@
+"""Every page, for every role: seen, forbidden or not found; and never anything changed by looking."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+from django.contrib import admin
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from guardian.shortcuts import assign_perm
+
+from opsconsole.core.actors import SYSTEM, Actor
+from opsconsole.core.admin import paging
+from opsconsole.core.models import OutboxEvent, WorkerHeartbeat
+from opsconsole.core.operations import operation
+from opsconsole.core.roles import ROLES
+from opsconsole.journal import proofs
+from opsconsole.journal.jobs import seal_entries
+from opsconsole.journal.models import Entry
+from opsconsole.plans.models import Plan, Run, Step
+from opsconsole.treasury.models import Account, Bank, Payout
+from tests.admin.conftest import contents
+from tests.world import TESTER, World, add_payouts
+
+SEE_PLANS = {"pay_admin", "finance_ops", "ops", "auditor"}
+
+# Who may see the pages of a model. A model that is not in it fails the tests.
+SEEN_BY: dict[str, set[str]] = {
+    "plans.plan": SEE_PLANS,
+    "plans.run": SEE_PLANS,
+    "plans.step": SEE_PLANS,
+    "approvals.request": SEE_PLANS,
+    "approvals.policy": SEE_PLANS | {"admin"},
+    "approvals.signerkey": SEE_PLANS | {"admin"},
+    "treasury.bank": SEE_PLANS,
+    "treasury.account": SEE_PLANS,
+    "treasury.payout": SEE_PLANS,
+    "treasury.instruction": SEE_PLANS,
+    "treasury.route": SEE_PLANS,
+    "treasury.transfer": SEE_PLANS,
+    "journal.entry": SEE_PLANS | {"admin"},
+    "journal.checkpoint": SEE_PLANS | {"admin"},
+    "core.user": {"auditor", "admin"},
+    "core.workerheartbeat": {"auditor", "admin"},
+    "core.outboxevent": {"auditor", "admin"},
+}
+
+
+def list_url(label: str) -> str:
+    return reverse(f"admin:{label.replace('.', '_')}_changelist")
+
+
+def page_url(row: Any) -> str:
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+
+
+def a_row_of_each() -> Iterator[tuple[str, Any]]:
+    for model in admin.site._registry:
+        row = model._default_manager.first()
+        if row is not None:
+            yield model._meta.label_lower, row
+
+
+@pytest.fixture
+def full(world: World, executed: Callable[..., tuple[Plan, Run]], approved: Callable[..., Plan]) -> World:
+    """A row of everything: a plan that ran, one that is approved, sealed entries, a worker."""
+    executed(total="500")
+    approved("plan-2", total="300")
+    WorkerHeartbeat.objects.create(name="worker:here:1", kind="worker", queues="plans")
+    seal_entries()
+    return world
+
+
+def test_the_table_names_every_model() -> None:
+    assert set(SEEN_BY) == {model._meta.label_lower for model in admin.site._registry}
+
+
+@pytest.mark.parametrize("role", [*ROLES, "nobody"])
+def test_pages_by_role(full: World, browse: Callable[..., Client], role: str) -> None:
+    client = browse(role)
+    home = client.get(reverse("admin:index"))
+    assert home.status_code == 200
+    menu = home.content.decode()
+    rows = dict(a_row_of_each())
+    assert SEEN_BY.keys() - rows.keys() <= {"approvals.signerkey"}
+    for label, seen_by in SEEN_BY.items():
+        allowed = role in seen_by
+        assert (f'href="{list_url(label)}"' in menu) == allowed, label
+        assert client.get(list_url(label)).status_code == (200 if allowed else 403), label
+        if label in rows:
+            assert client.get(page_url(rows[label])).status_code == (200 if allowed else 403), label
+
+
+def test_strangers_must_log_in(full: World) -> None:
+    client = Client()
+    for label, row in a_row_of_each():
+        for url in (list_url(label), page_url(row)):
+            answer = client.get(url)
+            assert answer.status_code == 302
+            assert answer["Location"].startswith(reverse("admin:login"))
+    assert client.get(reverse("admin:login")).status_code == 200
+
+
+def test_looking_changes_nothing(full: World, browse: Callable[..., Client]) -> None:
+    clients = [browse(role) for role in ("auditor", "ops", "pay_admin", "admin")]
+    rows = list(a_row_of_each())
+    before = contents()
+    for client in clients:
+        for label, row in rows:
+            client.get(list_url(label))
+            client.get(page_url(row))
+            model_admin = admin.site._registry[type(row)]
+            for name in (*(action.name for action in model_admin.row_actions), *model_admin.more_urls()):
+                client.get(reverse(f"admin:{model_admin.url_name(name)}", args=[row.pk]))
+            for action in model_admin.list_actions():
+                client.get(reverse(f"admin:{model_admin.url_name(action.name)}"))
+    assert contents() == before
+
+
+def test_lists_and_pages_take_no_post(full: World, browse: Callable[..., Client]) -> None:
+    client = browse("pay_admin")
+    before = contents()
+    for label, row in a_row_of_each():
+        if "pay_admin" in SEEN_BY[label]:
+            assert client.post(list_url(label), {"action": "delete_selected"}).status_code == 405
+            assert client.post(page_url(row), {"status": "approved"}).status_code == 405
+    assert contents() == before
+
+
+def test_nothing_is_added_or_deleted_by_form(full: World, browse: Callable[..., Client]) -> None:
+    client = browse("pay_admin")
+    bank = Bank.objects.get(code="sandbox")
+    for path in (f"{list_url('treasury.bank')}add/", f"{list_url('treasury.bank')}{bank.pk}/delete/"):
+        assert client.get(path, follow=True).status_code == 404
+        assert client.post(path).status_code in (404, 405)
+    assert Bank.objects.filter(pk=bank.pk).exists()
+
+
+@pytest.mark.parametrize("key", [str(uuid4()), "nonsense", "1"])
+def test_what_is_not_there_is_not_found(browse: Callable[..., Client], key: str) -> None:
+    client = browse("auditor")
+    for label in SEEN_BY:
+        if label != "core.workerheartbeat":
+            assert client.get(f"{list_url(label)}{key}/change/").status_code == 404, label
+
+
+def test_a_grant_on_one_account_shows_that_one(full: World, browse: Callable[..., Client]) -> None:
+    client = browse("scoped", "no role")
+    granted, other = full.account, full.iso_account
+    _grant(actor=SYSTEM("test"), user_name="scoped", account=granted)
+    listed = client.get(list_url("treasury.account"))
+    assert [row.pk for row in listed.context["cl"].result_list] == [granted.pk]
+    assert client.get(page_url(granted)).status_code == 200
+    assert client.get(page_url(other)).status_code == 404
+    assert client.get(list_url("treasury.payout")).status_code == 403
+    menu = client.get(reverse("admin:index")).content.decode()
+    assert list_url("treasury.account") in menu
+    assert list_url("treasury.bank") not in menu
+
+
+@operation
+def _grant(*, user_name: str, account: Account, actor: Actor) -> None:
+    from opsconsole.core.models import User
+
+    assign_perm("treasury.view_account", User.objects.get(username=user_name), account)
+
+
+def test_everything_comes_from_here(full: World, browse: Callable[..., Client]) -> None:
+    client = browse("auditor")
+    urls = [reverse("admin:index"), *(page_url(row) for _label, row in a_row_of_each())]
+    pages = [client.get(url).content.decode() for url in urls]
+    pages.append(Client().get(reverse("admin:login")).content.decode())
+    loading = re.compile(r"""(?:src|href|action|hx-get|hx-post)\s*=\s*["'](?:https?:)?//(?!testserver)[^"']*""")
+    for page in pages:
+        assert not loading.findall(page)
+    ours = (Path(settings.BASE_DIR) / "static" / "opsconsole").iterdir()
+    for file in ours:
+        assert not re.findall(r"url\(\s*['\"]?https?:|@import|fetch\(['\"]http", file.read_text()), file
+
+
+def test_no_secret_is_shown(full: World, browse: Callable[..., Client]) -> None:
+    client = browse("auditor")
+    secret = Bank.objects.get(code="sandbox").secret.reveal()
+    for _label, row in a_row_of_each():
+        page = client.get(page_url(row)).content.decode()
+        assert secret not in page
+        assert "pbkdf2" not in page
+
+
+@pytest.mark.parametrize("label", sorted(SEEN_BY.keys() - {"approvals.signerkey", "core.workerheartbeat"}))
+def test_lists_ask_no_more_for_more_rows(
+    full: World, browse: Callable[..., Client], monkeypatch: pytest.MonkeyPatch, label: str
+) -> None:
+    client = browse("auditor")
+    model_admin = next(a for m, a in admin.site._registry.items() if m._meta.label_lower == label)
+    counted = []
+    for per_page in (1, 50):
+        monkeypatch.setattr(model_admin, "list_per_page", per_page)
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(list_url(label)).status_code == 200
+        counted.append(len(queries))
+    assert counted[0] == counted[1]
+    assert counted[1] <= 14
+
+
+def test_a_long_list_is_capped(full: World, browse: Callable[..., Client], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "MOST", 20)
+    monkeypatch.setattr(admin.site._registry[Payout], "list_per_page", 10)
+    client = browse("ops")
+    with CaptureQueriesContext(connection) as queries:
+        page = client.get(list_url("treasury.payout"))
+    assert "More than 20" in page.content.decode()
+    assert page.context["cl"].paginator.num_pages == 2
+    counts = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
+    assert counts
+    assert all("LIMIT 21" in sql for sql in counts)
+
+
+def test_lists_filter_and_search(full: World, browse: Callable[..., Client]) -> None:
+    client = browse("ops")
+
+    def found(label: str, **narrowed: str) -> int:
+        page = client.get(list_url(label), narrowed)
+        assert page.status_code == 200, narrowed
+        return len(page.context["cl"].result_list)
+
+    plan = Plan.objects.get(external_id="plan-1")
+    assert found("treasury.payout", q="PAY-00003") == 1
+    assert found("treasury.payout", q="Payee 1") == 10
+    assert found("treasury.payout", status__exact="sent") == Payout.objects.filter(status="sent").count() > 0
+    assert found("plans.plan", q="plan-2") == 1
+    assert found("plans.plan", status__exact="approved") == 1
+    assert found("plans.plan", plan_type="payout_batch", since="day") == 2
+    assert found("plans.step", plan__id__exact=str(plan.pk), status="succeeded") == 4
+    assert found("plans.step", status="unknown") == 0
+    assert found("approvals.request", mine="1") == 0
+    assert found("journal.entry", q="plan.created") == 2
+    assert found("journal.entry", q="finance_ops") > 0
+    assert found("journal.entry", q=str(plan.pk)) == found(
+        "journal.entry", subject_kind="ops_plans", subject_id=str(plan.pk)
+    )
+    transfer = f"sent:{Step.objects.filter(plan=plan).first().key}"
+    assert found("treasury.transfer", q=transfer) <= 1
+
+
+def test_a_plan_reads_as_its_approver_needs_it(full: World, browse: Callable[..., Client]) -> None:
+    plan = Plan.objects.get(external_id="plan-2")
+    page = browse("auditor").get(page_url(plan)).content.decode()
+    impact = plan.estimated_impact
+    assert f"{impact['sums']['EUR']} <span>EUR</span>" in page
+    assert impact["irreversible"] in page
+    assert plan.digest in page
+    assert "1,000,000.00" not in page  # plan-1 has taken its part
+    for name in ("finance_ops", "pay_admin"):
+        assert f"<strong>{name}</strong>" in page
+    assert "{&#x27;" not in page
+    assert "plan.approved" in page
+
+
+def test_the_proof_of_an_entry(full: World, browse: Callable[..., Client]) -> None:
+    client = browse("auditor")
+    sealed = Entry.objects.order_by("seq").first()
+    assert "the proof verifies" in client.get(page_url(sealed)).content.decode()
+    proof = client.get(reverse("admin:journal_entry_proof", args=[sealed.pk]))
+    assert proof.json() == proofs.prove_entry(sealed)
+    assert "attachment" in proof["Content-Disposition"]
+    add_payouts(count=1, amount=1, actor=TESTER, prefix="LATE")
+    fresh = Entry.objects.order_by("-seq").first()
+    assert "Not sealed yet" in client.get(page_url(fresh)).content.decode()
+    assert client.get(reverse("admin:journal_entry_proof", args=[fresh.pk])).status_code == 409
+
+
+def test_outbox_events_tell_who_has_them(full: World, browse: Callable[..., Client]) -> None:
+    event = OutboxEvent.objects.first()
+    page = browse("auditor").get(page_url(event)).content.decode()
+    assert "opsconsole.core.jobs.log_event" in page

@@ -81,6 +81,9 @@ except ValueError:
 
 # --- databases ------------------------------------------------------------------------------------------------------
 
+for _name in ("DATABASE_URL", "REDIS_URL"):
+    if PRODUCTION and not env(_name, default=""):
+        _stop(f"{_name} is not set; production needs it.")
 _EMBEDDED = embedded.urls(VAR)
 DATABASE_URL = env("DATABASE_URL", default=_EMBEDDED.database)
 DATABASE_OWNER_URL = env("DATABASE_OWNER_URL", default="" if "DATABASE_URL" in os.environ else _EMBEDDED.owner)
@@ -107,6 +110,7 @@ def _database(name: str, url: str) -> dict[str, Any]:
 
 DATABASES = {"default": _database("DATABASE_URL", DATABASE_URL)}
 DATABASES["default"]["CONN_MAX_AGE"] = 0
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["TEST"] = {"NAME": env("TEST_DB", default="test_molam_connect")}
 DATABASE_APPLICATION = _database("DATABASE_URL", DATABASE_URL)
 DATABASE_OWNER = _database("DATABASE_OWNER_URL", DATABASE_OWNER_URL or DATABASE_URL)
@@ -301,6 +305,8 @@ if _bucket := env("ARTIFACTS_BUCKET", default=""):
 
 RUN_DEADLINE_SECONDS = env.int("MAX_RUN_TIME_MS", default=3_600_000) // 1000
 RUN_LEASE_SECONDS = env.float("RUN_LEASE_SECONDS", default=30.0)  # how long a lost worker's run waits for another
+SANDBOX_BANK_KEY_ID = env("SANDBOX_BANK_KEY_ID", default="sandbox")
+SANDBOX_BANK_SECRET = env("SANDBOX_BANK_SECRET", default="sandbox-secret")
 SANDBOX_BANK_URL = env("SANDBOX_BANK_URL", default="http://127.0.0.1:8090")
 
 # --- logs -----------------------------------------------------------------------------------------------------------

@@ -22,7 +22,9 @@ class ActorKind(StrEnum):
 
 
 # What a person at a shell may do without naming a user: stop things, and look whether the record is whole.
-SHELL_PERMISSIONS = frozenset({"journal.verify_journal", "journal.seal_journal", "core.issue_token"})
+SHELL_PERMISSIONS = frozenset(
+    {"journal.verify_journal", "journal.seal_journal", "core.issue_token", "core.rotate_field_keys"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,9 @@ class Actor:
                 user = self.user
                 if user is None or not user.is_active:
                     return False
-                return user.has_perm(permission) or (_may_be_granted(permission, obj) and user.has_perm(permission, obj))
+                return user.has_perm(permission) or (
+                    _may_be_granted(permission, obj) and user.has_perm(permission, obj)
+                )
 
     def require(self, permission: str, obj: Any = None) -> None:
         """Raise Denied unless the actor holds the permission."""

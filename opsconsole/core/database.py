@@ -61,7 +61,12 @@ def bulk_joins() -> Iterator[None]:
 def grant(alias: str = "default") -> None:
     """Give the application and the operator their rights on every table; safe to repeat after each migrate."""
     application, operator = settings.DB_APP_ROLE, settings.DB_OPERATOR_ROLE
-    ours = {model._meta.db_table: model._meta.app_label for model in apps.get_models(include_auto_created=True)}
+    standing = set(connections[alias].introspection.table_names())
+    ours = {
+        model._meta.db_table: model._meta.app_label
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.db_table in standing  # an app may be migrated back to nothing
+    }
     with connections[alias].cursor() as cursor:
         cursor.execute("select rolname from pg_roles where rolname = any(%s)", [[application, operator]])
         present = {row[0] for row in cursor.fetchall()}

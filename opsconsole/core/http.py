@@ -32,7 +32,7 @@ class LengthRequired(APIException):
 class ConsoleView(APIView):
     """The base of every door."""
 
-    schema = ConsoleSchema()  # type: ignore[assignment] # DRF's stub knows its own class only
+    schema = ConsoleSchema()
     http_method_names = ["get", "head", "post", "patch"]  # noqa: RUF012 - as Django declares it
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

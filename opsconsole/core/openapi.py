@@ -37,7 +37,9 @@ class ProblemSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField(help_text="A sentence for people; it may change.")
     code = serializers.CharField(help_text="For programs; it does not change.")
     request_id = serializers.CharField(help_text="The `Request-Id` of the answer; it stands in the log as well.")
-    errors = serializers.JSONField(required=False, help_text="What is wrong, by field.")
+    errors = serializers.JSONField(  # type: ignore[assignment] # a member of the form, not the serializer's own
+        required=False, help_text="What is wrong, by field."
+    )
 
 
 def problem_response(description: str = "") -> OpenApiResponse:
@@ -54,7 +56,7 @@ class ConsoleSchema(AutoSchema):
 
     def _get_paginator(self) -> Any:
         """Every list of the API is a page."""
-        return super()._get_paginator() or NewestFirst()
+        return super()._get_paginator() or NewestFirst()  # type: ignore[no-untyped-call] # half typed upstream
 
     def _get_pagination_parameters(self) -> Any:
         if not self._is_list_view():
@@ -71,10 +73,12 @@ class ConsoleSchema(AutoSchema):
     ) -> Any:
         if status_code >= "400":
             media_types = media_types or [PROBLEM]
-        return super()._get_response_for_code(serializer, status_code, media_types, direction)
+        return super()._get_response_for_code(  # type: ignore[no-untyped-call] # half typed upstream
+            serializer, status_code, media_types, direction
+        )
 
 
-class StateExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+class StateExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # half typed upstream
     """A field that holds a state is documented under the name of its states, once for the whole document."""
 
     target_class = "rest_framework.fields.ChoiceField"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars, get_conte
 
 log = structlog.get_logger(__name__)
 
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # asked every few seconds, for ever
 _ACCEPTED = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
@@ -41,7 +43,9 @@ class RequestIdMiddleware:
         started = time.perf_counter()
         response = self.get_response(request)
         response["Request-Id"] = request_id
-        log.info(
+        level = logging.DEBUG if request.path in PROBES else logging.INFO
+        log.log(
+            level,
             "request",
             method=request.method,
             path=request.path,

@@ -72,6 +72,18 @@ def ensure_users(*, users: list[NewUser], actor: Actor) -> list[str]:
 
 
 @operation
+def reset_password(*, username: str, password: str, actor: Actor) -> None:
+    """Give a user another password; only a part of the system may. Raises UserNotFound."""
+    actor.require("core.create_users")
+    user = User.objects.select_for_update(no_key=True).filter(username=username).first()
+    if user is None:
+        raise UserNotFound(f"There is no user {username}.", username=username)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    record(actor, "user.password_reset", user, after={"username": username})
+
+
+@operation
 def note_login(*, actor: Actor) -> None:
     """Note that the actor logged in to the admin."""
     user = actor.user

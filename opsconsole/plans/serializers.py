@@ -260,7 +260,7 @@ class PlanTypeSerializer(serializers.Serializer[Any]):
     """A plan type and a payload that works for it."""
 
     name = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment] # of the plan type, not of the field
     summary = serializers.CharField()
     example = serializers.JSONField()
 

@@ -96,7 +96,7 @@ class Maker:
     def ended(self, fault: str = "", **changes: Any) -> Run:
         run = self.queued(**changes)
         if fault:
-            self.bank.arm(fault)
+            self.bank.arm(fault, times=None)
         jobs.execute_run(str(run.pk))
         self.bank.clear_faults()
         run.refresh_from_db()
@@ -162,7 +162,7 @@ def _furnish(bank: BankProcess) -> Doors:
             f"{plans}/rollback": {"plan_id": succeeded.plan_id},
             f"{plans}/steps/<step_id>/resolve": {
                 "plan_id": in_doubt.plan_id,
-                "step_id": Step.objects.get(plan_id=in_doubt.plan_id, status="unknown").pk,
+                "step_id": Step.objects.get(plan_id=in_doubt.plan_id, status="unknown", seq=1).pk,
             },
             f"{plans}/runs": {"plan_id": succeeded.plan_id},
             f"{plans}/runs/<run_id>": {"plan_id": succeeded.plan_id},

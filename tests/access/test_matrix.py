@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
-from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
-from guardian.shortcuts import assign_perm
 from rest_framework.test import APIClient
 
-from opsconsole.core.actors import Actor
 from opsconsole.core.roles import ROLES
 from tests.access.conftest import ANONYMOUS, EXPIRED, Doors, savepoint
 from tests.api.unchanged import fingerprint
@@ -100,7 +98,7 @@ def body_of(row: Row, doors: Doors) -> dict[str, Any] | None:
         },
         ("PATCH", "api/ops/plans/<plan_id>"): {"name": "Other payouts"},
         ("POST", "api/ops/plans/<plan_id>/reject"): reason,
-        ("POST", "api/ops/plans/<plan_id>/steps/<step_id>/resolve"): {"outcome": "succeeded", "evidence": "a statement"},
+        ("POST", "api/ops/plans/<plan_id>/steps/<step_id>/resolve"): {"outcome": "succeeded", "evidence": "seen"},
     }  # fmt: skip
     return bodies.get(row)
 
@@ -114,13 +112,9 @@ def knock(row: Row, who: str, doors: Doors) -> Any:
     if token := doors.tokens[who]:
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
     headers = {"Idempotency-Key": f"{who}-1"} if method != "GET" else {}
-    return client.generic(method, path, **_encoded(body_of(row, doors)), headers=headers)
-
-
-def _encoded(body: dict[str, Any] | None) -> dict[str, Any]:
-    import json
-
-    return {} if body is None else {"data": json.dumps(body), "content_type": "application/json"}
+    body = body_of(row, doors)
+    sent = {} if body is None else {"data": json.dumps(body), "content_type": "application/json"}
+    return client.generic(method, path, **sent, headers=headers)
 
 
 def ask(query: str) -> list[tuple[Any, ...]]:

@@ -48,10 +48,11 @@ APPROVE = """
 curl -X POST http://ops.molam.com/api/ops/plans/PLAN_ID/approve \\
   -H "Authorization: Bearer $TOKEN2"
 """
-EXECUTE = """
+KEY = '-H "Idempotency-Key: exec-unique-key-001"'
+EXECUTE = f"""
 curl -X POST http://ops.molam.com/api/ops/plans/PLAN_ID/execute \\
   -H "Authorization: Bearer $TOKEN" \\
-  -H "Idempotency-Key: exec-unique-key-001"
+  {KEY}
 """
 RUNS = """
 curl http://ops.molam.com/api/ops/plans/PLAN_ID/runs \\
@@ -71,7 +72,8 @@ REGISTER_KEY = """
 openssl genpkey -algorithm ed25519 -out key.pem
 curl -X POST http://ops.molam.com/api/signer-keys \\
   -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
-  -d "{\\"name\\": \\"laptop\\", \\"public_key\\": \\"$(openssl pkey -in key.pem -pubout -outform DER | tail -c 32 | base64)\\"}"
+  -d "{\\"name\\": \\"laptop\\", \\"public_key\\": \\"$(
+    openssl pkey -in key.pem -pubout -outform DER | tail -c 32 | base64)\\"}"
 """
 
 
@@ -154,7 +156,7 @@ def test_the_runbook_step_by_step(
     # 4. Execute plan; returns {"run_id": "..."}
     refused(403, "denied", EXECUTE, TOKEN=auditor)
     refused(404, "plan_not_found", EXECUTE, TOKEN=stranger)
-    refused(400, "idempotency_key_missing", EXECUTE.replace("-H \"Idempotency-Key: exec-unique-key-001\"", ""), TOKEN=finance)
+    refused(400, "idempotency_key_missing", EXECUTE.replace(KEY, "-s"), TOKEN=finance)
     refused(403, "not_an_executor", EXECUTE, TOKEN=ops)
     status, started = at(EXECUTE, TOKEN=finance)
     assert status == 202
@@ -190,8 +192,8 @@ def test_the_runbook_step_by_step(
     spent = f"""curl -X POST http://ops.molam.com/api/approvals/{request["id"]}/approve \
       -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" -d '{{"approved": true}}'"""
     refused(409, "already_consumed", spent, TOKEN=token("finance_ops3", "finance_ops"))
-    refused(422, "idempotency_key_reused", EXECUTE.replace("PLAN_ID/execute", "PLAN_ID/execute?x=1")
-            .replace("-H \"Idem", "-H 'Content-Type: application/json' -d '{\"other\": 1}' -H \"Idem"), TOKEN=finance)
+    other_body = f"-H 'Content-Type: application/json' -d '{{\"other\": 1}}' {KEY}"
+    refused(422, "idempotency_key_reused", EXECUTE.replace(KEY, other_body), TOKEN=finance)
 
     # 6. Rollback
     refused(403, "denied", ROLLBACK, TOKEN=auditor)

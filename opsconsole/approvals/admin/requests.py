@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals import access, selectors, subjects
+from opsconsole.approvals.admin.content import content_of
 from opsconsole.approvals.admin.panel import approvals_panel, decisions_table, slots_as_text, state_of
 from opsconsole.approvals.admin.verdicts import Approve, Comment, Reject, Revoke
 from opsconsole.approvals.models import Request
@@ -98,10 +99,7 @@ class RequestAdmin(ConsoleAdmin[Request]):
                 ],
             ),
             decisions_table(row),
-            Facts(
-                _("Exactly what is approved"),
-                [(display.word(name), display.plain(value)) for name, value in row.content.items()],
-            ),
+            *content_of(row),
         ]
 
     def side(self, request: HttpRequest, row: Request) -> Sequence[Section]:

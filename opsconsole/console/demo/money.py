@@ -39,9 +39,8 @@ def seed_money(*, bank_url: str, actor: Actor) -> Totals:
             gateway=GatewayKind.HTTP,
             priority=10,
             base_url=bank_url,
-            # The variables that the bank itself reads, with its own defaults.
-            key_id=os.environ.get("SANDBOX_BANK_KEY_ID", "sandbox"),
-            secret=os.environ.get("SANDBOX_BANK_SECRET", "sandbox-secret"),
+            key_id=settings.SANDBOX_BANK_KEY_ID,
+            secret=settings.SANDBOX_BANK_SECRET,
             fee_per_payment=Decimal("0.20"),
         ),
         actor=actor,
@@ -54,7 +53,6 @@ def seed_money(*, bank_url: str, actor: Actor) -> Totals:
             gateway=GatewayKind.ISO20022,
             priority=20,
             fee_per_payment=Decimal("0.05"),
-            probing=False,
         ),
         actor=actor,
     )

@@ -13,10 +13,8 @@ from django.conf import settings
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.models import User
-from opsconsole.core.operations import operation
 from opsconsole.core.tokens import user_of_token
-from opsconsole.identity.services import NewUser, ensure_users, issue_token
-from opsconsole.journal.record import record
+from opsconsole.identity.services import NewUser, ensure_users, issue_token, reset_password
 
 ROLE_OF: Final = {
     "pay_admin": "pay_admin",
@@ -76,16 +74,6 @@ def seed_people(*, actor: Actor) -> list[Credential]:
     if credentials != list(on_file.values()):
         _write(credentials)
     return credentials
-
-
-@operation
-def reset_password(*, username: str, password: str, actor: Actor) -> None:
-    """Give a demo user another password; only a part of the system may."""
-    actor.require("core.create_users")
-    user = User.objects.select_for_update(no_key=True).get(username=username)
-    user.set_password(password)
-    user.save(update_fields=["password"])
-    record(actor, "user.password_reset", user, after={"username": username})
 
 
 def read_credentials() -> list[Credential]:

@@ -177,6 +177,7 @@ _PLACE: Final = {key: place for place, key in enumerate(FIRST)}
 AMOUNTS: Final = frozenset(
     ("amount", "sum", "balance", "balance_before", "balance_after", "control_sum", "total_amount", "beyond_sum")
 )
+SUMS: Final = frozenset(("sums", "fees", "remainder"))
 
 
 def word(key: str) -> str:
@@ -206,15 +207,22 @@ def ordered(keys: Iterable[str]) -> list[str]:
 
 def member(key: str, value: Any) -> SafeString | str:
     """A member of a JSON object; amounts of money as such."""
+    if key in SUMS and isinstance(value, Mapping):
+        return sums(value)
     if key in AMOUNTS and isinstance(value, str | int) and not isinstance(value, bool):
         return amount(str(value))
     return plain(value)
 
 
+def members(value: Mapping[str, Any]) -> list[tuple[Text, Any]]:
+    """The members of a JSON object as names and values, in the order in which people read them."""
+    return [(word(key), member(key, value[key])) for key in ordered(value)]
+
+
 def _terms(value: Mapping[str, Any]) -> SafeString | str:
     if not value:
         return NOTHING
-    rows = format_html_join("", "<dt>{}</dt><dd>{}</dd>", ((word(key), member(key, value[key])) for key in ordered(value)))
+    rows = format_html_join("", "<dt>{}</dt><dd>{}</dd>", members(value))
     return format_html('<dl class="ops-terms">{}</dl>', rows)
 
 

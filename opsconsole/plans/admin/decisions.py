@@ -60,7 +60,7 @@ class ApprovePlan(Action[Plan]):
         """The text to sign, and the impact again."""
         request = open_request(row)
         panel = [approvals_panel(request, actor, linked=True)] if request else []
-        return [*panel, *impact_sections(row)]
+        return [*panel, *impact_sections(row.estimated_impact)]
 
     def initial(self, row: Plan) -> dict[str, Any]:
         """What is approved."""

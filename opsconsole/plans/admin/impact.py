@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
 
+from opsconsole.approvals.admin.content import register_content
 from opsconsole.core.admin import display
 from opsconsole.core.admin.pages import Column, Facts, Figures, Notice, Section, Table
-from opsconsole.plans.models import Plan
+from opsconsole.plans.transitions import SUBJECT
 
 KNOWN: Final = frozenset(
     ("count", "payees", "steps", "sums", "remainder", "fees", "accounts", "banks", "warnings", "irreversible")
 )
 
 
-def impact_sections(plan: Plan) -> list[Section]:
+def impact_sections(impact: dict[str, Any] | None) -> list[Section]:
     """The estimated impact of a staged plan; nothing for one that was never staged."""
-    impact: dict[str, Any] | None = plan.estimated_impact
     if impact is None:
         return []
     sections: list[Section] = [_figures(impact), *_warnings(impact["warnings"])]
@@ -27,9 +28,9 @@ def impact_sections(plan: Plan) -> list[Section]:
         sections.append(_accounts(impact["accounts"]))
     if impact["banks"]:
         sections.append(_banks(impact["banks"]))
-    details = [(display.word(name), display.plain(impact[name])) for name in impact if name not in KNOWN and impact[name]]
+    details = {name: value for name, value in impact.items() if name not in KNOWN and value}
     if details:
-        sections.append(Facts(_("More about the impact"), details))
+        sections.append(Facts(_("More about the impact"), display.members(details)))
     return sections
 
 
@@ -86,5 +87,19 @@ def _warnings(warnings: list[dict[str, Any]]) -> list[Section]:
         sections.append(Notice(warning["message"], "warn", _("Warning")))
         rest = {name: value for name, value in warning.items() if name not in ("code", "message")}
         if rest:
-            sections.append(Facts("", [(display.word(name), display.plain(value)) for name, value in rest.items()]))
+            sections.append(Facts("", display.members(rest)))
     return sections
+
+
+def content_sections(content: Mapping[str, Any]) -> list[Section]:
+    """Everything that a plan's approval covers, as the request keeps it."""
+    rest = {name: value for name, value in content.items() if not isinstance(value, Mapping)}
+    return [
+        *impact_sections(content["estimated_impact"]),
+        Facts(_("What was asked for"), display.members(content["payload"])),
+        Facts(_("The plan"), display.members(rest)),
+        Facts(_("Who must agree, as it was then"), display.members(content["policy"])),
+    ]
+
+
+register_content(SUBJECT, content_sections)

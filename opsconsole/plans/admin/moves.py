@@ -155,7 +155,7 @@ class ExecutePlan(PlanAction[Plan]):
 
     def sections(self, actor: Actor, row: Plan) -> Sequence[Section]:  # noqa: ARG002
         """The impact again."""
-        return impact_sections(row)
+        return impact_sections(row.estimated_impact)
 
     def typed(self, row: Plan) -> str:
         """The number of items."""

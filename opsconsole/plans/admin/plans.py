@@ -140,7 +140,7 @@ class PlanAdmin(ConsoleAdmin[Plan]):
         run = live_run(row)
         return [
             *([progress_section(run)] if run else []),
-            *impact_sections(row),
+            *impact_sections(row.estimated_impact),
             self._asked(row),
             self._steps(row),
             self._runs(row),
@@ -176,7 +176,7 @@ class PlanAdmin(ConsoleAdmin[Plan]):
         return Facts(
             _("What was asked for"),
             [
-                *((display.word(name), display.member(name, value)) for name, value in plan.payload.items()),
+                *display.members(plan.payload),
                 (_("when a step fails"), OnFailure(plan.on_failure).label),
                 (_("window (UTC)"), f"{window} – {until}"),
             ],

@@ -200,4 +200,4 @@ def _result(run: Run) -> list[Section]:
     told = {name: value for name, value in (run.result or {}).items() if name not in SHOWN_ELSEWHERE}
     if not told:
         return []
-    return [Facts(_("Result"), [(display.word(name), display.plain(value)) for name, value in told.items()])]
+    return [Facts(_("Result"), display.members(told))]

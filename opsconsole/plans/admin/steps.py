@@ -223,7 +223,7 @@ class StepAdmin(ConsoleAdmin[Step]):
         sections.append(_sent(row))
         if row.compensation:
             sections.append(
-                Facts(_("How it would be undone"), [(display.word(k), display.member(k, v)) for k, v in row.compensation.items()])
+                Facts(_("How it would be undone"), display.members(row.compensation))
             )
         elif row.direction == Direction.EXECUTE:
             sections.append(Notice(_("This step cannot be undone."), "warn"))
@@ -253,11 +253,8 @@ def _run_name(run: Run) -> str:
 
 
 def _sent(step: Step) -> Facts:
-    rows = [(display.word(name), display.member(name, value)) for name, value in step.payload.items()]
-    return Facts(_("What it sends"), [*rows, (_("under the key"), display.code(step.key))])
+    return Facts(_("What it sends"), [*display.members(step.payload), (_("under the key"), display.code(step.key))])
 
 
 def _answer(step: Step) -> Facts:
-    answer = step.result or {}
-    rows = [(display.word(name), display.member(name, value)) for name, value in answer.items()]
-    return Facts(_("What came back"), rows or [(_("answer"), _("none yet"))])
+    return Facts(_("What came back"), display.members(step.result or {}) or [(_("answer"), _("none yet"))])

@@ -36,7 +36,7 @@ from opsconsole.plans.types import registered
 TAGS = ["plans"]
 
 
-class PlanFilter(filters.FilterSet):
+class PlanFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is untyped
     """How the list of plans can be narrowed."""
 
     status = filters.MultipleChoiceFilter(choices=PlanState.choices)
@@ -111,7 +111,12 @@ class Plans(ConsoleView):
         summary="Draft a plan",
         tags=TAGS,
         request=PlanDraftSerializer,
-        responses={201: PlanDetailSerializer, 200: PlanDetailSerializer, 400: problem_response(), 409: problem_response()},
+        responses={
+            201: PlanDetailSerializer,
+            200: PlanDetailSerializer,
+            400: problem_response(),
+            409: problem_response(),
+        },
         examples=[examples.DRAFT, examples.PLAN],
     )
     def post(self, _request: Request) -> Response:
@@ -188,7 +193,12 @@ class Approve(ConsoleView):
         summary="Approve a staged plan",
         tags=TAGS,
         request=ApprovalSerializer,
-        responses={200: PlanDetailSerializer, 403: problem_response(), 409: problem_response(), 422: problem_response()},
+        responses={
+            200: PlanDetailSerializer,
+            403: problem_response(),
+            409: problem_response(),
+            422: problem_response(),
+        },
         examples=[examples.SIGNED, examples.APPROVED],
     )
     def post(self, _request: Request, plan_id: UUID) -> Response:

@@ -33,7 +33,7 @@ from opsconsole.plans.states import StepState
 TAGS = ["runs"]
 
 
-class StepFilter(filters.FilterSet):
+class StepFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is untyped
     """How the list of a run's steps can be narrowed."""
 
     status = filters.ChoiceFilter(choices=StepState.choices)

@@ -70,13 +70,13 @@ class AccountAdmin(ConsoleAdmin[Account]):
             ),
             Table(
                 _("Last movements"),
-                [_("time"), _("why"), _("transfer"), Column(_("amount"), right=True)],
+                [_("time"), Column(_("amount"), right=True), _("why"), _("transfer")],
                 [
                     [
                         display.moment(leg.transfer.booked_at),
+                        display.money(leg.amount, leg.currency),
                         leg.transfer.get_kind_display(),
                         display.row_link(leg.transfer),
-                        display.money(leg.amount, leg.currency),
                     ]
                     for leg in legs
                 ],

@@ -53,11 +53,11 @@ class Command(ConsoleCommand):
             raise Invalid(f"There is no demo user {missing}: `make up` makes them.") from missing
         plan = self.draft_and_stage(people["ops"], options)
         self.approve(people, plan)
-        run = self.execute(people["finance_ops"], plan)
+        run = self.carry_out(people["finance_ops"], plan)
         self.prove(people["auditor"], plan)
         if not options["no_rollback"] and run["status"] in ("succeeded", "partial"):
             self.roll_back(people["pay_admin"], plan)
-        self.screen.print(f"\nLook at it: {address}/admin/plans/plan/{plan['id']}/change/")
+        self.screen.print(f"\nLook at it: {address}/admin/plans/plan/{plan['id']}/change/", soft_wrap=True)
 
     def draft_and_stage(self, ops: Caller, options: dict[str, Any]) -> dict[str, Any]:
         """Steps 1 and 2 of the runbook."""
@@ -120,7 +120,7 @@ class Command(ConsoleCommand):
         caller.post("/api/signer-keys", {"name": f"demo {datetime.now(UTC):%H:%M:%S}", "public_key": public})
         return base64.b64encode(key.sign(text.encode())).decode()
 
-    def execute(self, caller: Caller, plan: dict[str, Any]) -> dict[str, Any]:
+    def carry_out(self, caller: Caller, plan: dict[str, Any]) -> dict[str, Any]:
         """Steps 4 and 5: once, whatever is sent twice, and watched."""
         self.title("4. finance_ops executes it, twice with one Idempotency-Key")
         key = f"demo-{uuid4()}"
@@ -164,8 +164,8 @@ class Command(ConsoleCommand):
         self.screen.print(table)
         proof = self.proof_of(auditor, entries[0]["id"])
         self.screen.print(
-            f"   entry {proof['leaf_index']} of the sealed journal, proven in a tree of {proof['tree_size']}"
-            " (tools/verify_journal.py checks it offline)"
+            f"   the newest is leaf {proof['leaf_index']} of {proof['tree_size']}, and its proof is at hand"
+            " (tools/verify_journal.py)"
         )
 
     def proof_of(self, auditor: Caller, entry: str) -> dict[str, Any]:
@@ -213,15 +213,14 @@ def money(amount: str) -> str:
 def impact_table(impact: dict[str, Any]) -> Table:
     """What the plan will do, by account."""
     table = Table(box=None, padding=(0, 2))
-    for column in ("bank", "account", "payments", "sum", "balance before", "balance after"):
-        table.add_column(column, justify="left" if column in ("bank", "account") else "right")
+    for column in ("bank", "account", "payments", "sum", "balance after"):
+        table.add_column(column, justify="left" if column in ("bank", "account") else "right", no_wrap=True)
     for line in impact["accounts"]:
         table.add_row(
             line["bank"],
             line["account"],
             str(line["count"]),
             f"{money(line['sum'])} {line['currency']}",
-            money(line["balance_before"]),
             money(line["balance_after"]),
         )
     rest = ", ".join(f"{money(amount)} {currency}" for currency, amount in impact["remainder"].items())

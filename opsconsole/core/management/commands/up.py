@@ -52,13 +52,13 @@ class Command(BaseCommand):
                 raise CommandError(f"The console already runs: {self._running_address()}")
             host = os.environ.get("HOST", "127.0.0.1")
             with self.web_port(host) as reserved:  # until we end, so that nobody else comes to share it
-                self._prepare()
-                self._run(host=host, port=reserved.getsockname()[1], workers=options["workers"])
+                practise = not settings.PRODUCTION and "SANDBOX_BANK_URL" not in os.environ
+                bank = free_port("127.0.0.1", BANK_PORT) if practise else None
+                self._prepare(bank)
+                self._run(host=host, port=reserved.getsockname()[1], bank=bank, workers=options["workers"])
         self.screen.say("up", "stopped")
 
-    def _run(self, *, host: str, port: int, workers: int) -> None:
-        practise = not settings.PRODUCTION and "SANDBOX_BANK_URL" not in os.environ
-        bank = free_port("127.0.0.1", BANK_PORT) if practise else None
+    def _run(self, *, host: str, port: int, bank: int | None, workers: int) -> None:
         servers = embedded.start_missing()
         try:
             asyncio.run(self._serve(servers, host=host, port=port, bank=bank, workers=workers))
@@ -89,14 +89,15 @@ class Command(BaseCommand):
             self.screen.say("up", f"port {WEB_PORT} is taken, so the console is on {port}")
         return reserve(host, port)
 
-    def _prepare(self) -> None:
+    def _prepare(self, bank: int | None) -> None:
         """Brings the database to the code's state, with demo data where wanted."""
         begin = time.monotonic()
         call_command("migrate", interactive=False, verbosity=0)
         self.screen.say("up", f"database migrated ({time.monotonic() - begin:.1f} s)")
         if settings.DEMO:
             begin = time.monotonic()
-            call_command("seed_demo")
+            address = {} if bank is None else {"bank_url": f"http://127.0.0.1:{bank}"}
+            call_command("seed_demo", **address)
             self.screen.say("up", f"demo data in place ({time.monotonic() - begin:.1f} s)")
         connections.close_all()
 

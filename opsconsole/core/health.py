@@ -13,10 +13,10 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, multiprocess
 
 from opsconsole.core import queue
+from opsconsole.core.heartbeats import KINDS
 from opsconsole.core.metrics import FactCollector
 
 SILENT_AFTER = "30 seconds"
-KINDS = ("worker", "scheduler")
 
 
 @require_safe

@@ -9,6 +9,8 @@ from django.db import Error, connection
 
 log = structlog.get_logger(__name__)
 
+KINDS = ("worker", "scheduler")  # without one of each, nothing that was asked for happens
+
 
 def beat(name: str, *, kind: str, queues: str = "") -> None:
     """Say that the process of this name is alive; a database that does not answer is logged, not fatal."""

@@ -6,19 +6,14 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from django.db import connection
 
 from opsconsole.core import outbox
-from opsconsole.core.actors import SYSTEM, Actor
+from opsconsole.core.actors import SYSTEM
 from opsconsole.core.models import OutboxEvent
-from opsconsole.core.operations import operation
 from opsconsole.core.schedule import periodic
+from opsconsole.core.upkeep import drop_old
 
 log = structlog.get_logger(__name__)
-
-KEYS_LIVE = timedelta(days=7)
-EVENTS_LIVE = timedelta(days=90)
-HEARTBEATS_LIVE = timedelta(days=1)
 
 
 def deliver(delivery_id: str) -> None:
@@ -52,31 +47,3 @@ def log_event(event: OutboxEvent) -> None:
 def tidy() -> None:
     """Drop stored answers, delivered events and heartbeats that nobody will ask for again."""
     drop_old(actor=SYSTEM("tidy"))
-
-
-@operation
-def drop_old(*, actor: Actor) -> None:  # noqa: ARG001 - the author is kept by the operation
-    """Delete rows of the floor that are past their life: bookkeeping, never business."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "delete from core_idempotency_keys where created_at < now() - make_interval(secs => %s)",
-            [KEYS_LIVE.total_seconds()],
-        )
-        cursor.execute(
-            "delete from core_worker_heartbeats where beat_at < now() - make_interval(secs => %s)",
-            [HEARTBEATS_LIVE.total_seconds()],
-        )
-        cursor.execute(
-            """
-            delete from core_outbox_deliveries d using core_outbox_events e
-            where e.id = d.event_id and e.created_at < now() - make_interval(secs => %s) and d.status = 'delivered'
-            """,
-            [EVENTS_LIVE.total_seconds()],
-        )
-        cursor.execute(
-            """
-            delete from core_outbox_events e where e.created_at < now() - make_interval(secs => %s)
-              and not exists (select from core_outbox_deliveries d where d.event_id = e.id)
-            """,
-            [EVENTS_LIVE.total_seconds()],
-        )

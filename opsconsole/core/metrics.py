@@ -6,17 +6,19 @@ in its `metrics.py`; every label value is emitted, zero included, so that an ale
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import structlog
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from opsconsole.core import queue
+from opsconsole.core.heartbeats import KINDS
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +60,7 @@ class FactCollector(Collector):
         for fact in registered():
             try:
                 metric = _metric(fact)
-            except (DatabaseError, RedisError) as error:
+            except (Error, RedisError) as error:
                 log.warning("metrics.silent", metric=fact.name, error=str(error))
                 silent += 1
                 continue
@@ -96,19 +98,19 @@ def _outbox() -> Samples:
     return [((status,), float(counted.get(status, 0))) for status in ("due", "dead")]
 
 
+def _silence() -> Samples:
+    silent = dict(rows("select kind, extract(epoch from now() - max(beat_at)) from core_worker_heartbeats group by 1"))
+    return [((kind,), float(silent.get(kind, math.inf))) for kind in sorted({*KINDS, *silent})]
+
+
 register(
     Fact("ops_queue_depth", "Wake-ups waiting in each queue.", "gauge", ("queue",), _queue_depth),
     Fact("ops_outbox_deliveries", "Deliveries of events not done, by status.", "gauge", ("status",), _outbox),
     Fact(
         "ops_worker_silence_seconds",
-        "Seconds since the quietest live kind of worker last said it is alive.",
+        "Seconds since the last of a kind of process said it is alive; infinite when none ever did.",
         "gauge",
         ("kind",),
-        lambda: [
-            ((str(kind),), float(age))
-            for kind, age in rows(
-                "select kind, extract(epoch from now() - max(beat_at)) from core_worker_heartbeats group by 1"
-            )
-        ],
+        _silence,
     ),
 )

@@ -8,10 +8,10 @@ functions join an operation and assert that they are inside one; services never 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import update_wrapper
-from typing import Generic, ParamSpec, TypeVar, cast
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from django.db import connection, transaction
 
@@ -41,7 +41,7 @@ class Operation(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the service in its own durable transaction."""
-        actor = cast(Actor, kwargs["actor"])
+        actor = self._author(kwargs)
         token = _current.set((self.name, actor))
         try:
             with transaction.atomic(durable=True):
@@ -49,6 +49,11 @@ class Operation(Generic[P, R]):
                 return self.service(*args, **kwargs)
         finally:
             _current.reset(token)
+
+    def _author(self, kwargs: Mapping[str, Any]) -> Actor:
+        if not isinstance(kwargs.get("actor"), Actor):
+            raise TypeError(f"{self.name} takes an actor: who does it is never left out")
+        return cast(Actor, kwargs["actor"])
 
     def once(self, key: RequestKey | None, render: Callable[[R], Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
         """Run the service under an Idempotency-Key; the answer is stored in the transaction of its effect.
@@ -58,7 +63,7 @@ class Operation(Generic[P, R]):
         """
         if key is None:
             return render(self(*args, **kwargs))
-        actor = cast(Actor, kwargs["actor"])
+        actor = self._author(kwargs)
         token = _current.set((self.name, actor))
         try:
             with transaction.atomic(durable=True):

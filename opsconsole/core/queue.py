@@ -6,6 +6,8 @@ Losing a wake-up is therefore no loss: the sweepers find every row that is due a
 from __future__ import annotations
 
 import threading
+import time
+from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
@@ -13,6 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from redis import Redis
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
 from rq import Queue
 
 from opsconsole.core.faults import crashpoint
@@ -27,6 +30,16 @@ NO_RQ_TIMEOUT = -1  # runs carry a lease and a deadline in the database; RQ's ow
 
 
 _leaving = threading.Event()
+
+
+@dataclass(slots=True)
+class _Hangs:
+    """Until when not to try a Redis that did not answer: an operation with many wake-ups waits for it once."""
+
+    until: float = 0.0
+
+
+_hangs = _Hangs()
 
 
 def leaving() -> bool:
@@ -58,6 +71,9 @@ def after_commit(job: str, *ids: UUID | str | int, queue: str = "default") -> No
 
 def enqueue(job: str, *arguments: str, queue: str = "default") -> bool:
     """Put a wake-up on the queue now; False when Redis does not answer, and then the sweeper will ask again."""
+    if time.monotonic() < _hangs.until:
+        log.warning("queue.skipped", job=job, arguments=arguments)
+        return False
     crashpoint("queue.before_enqueue")
     try:
         Queue(queue, connection=redis_connection()).enqueue_call(
@@ -70,6 +86,8 @@ def enqueue(job: str, *arguments: str, queue: str = "default") -> bool:
         )
     except RedisError as error:
         log.warning("queue.unreachable", job=job, arguments=arguments, error=str(error))
+        if isinstance(error, RedisTimeout):
+            _hangs.until = time.monotonic() + PATIENCE
         return False
     crashpoint("queue.after_enqueue")
     return True

@@ -135,7 +135,8 @@ def wake_due_runs() -> None:
     if not sweeping.runs_are_due():
         return
     for run_id in sweeping.hand_out_due_runs(actor=SWEEPER):
-        enqueue(EXECUTE_RUN, str(run_id), queue="plans")
+        if not enqueue(EXECUTE_RUN, str(run_id), queue="plans"):
+            return  # they come round again in ten seconds
 
 
 @periodic(every=timedelta(seconds=5))

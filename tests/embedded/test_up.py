@@ -28,10 +28,10 @@ from tests.embedded.acting import ROOT, main_process, nothing_runs, processes
 class Console:
     """A running `manage.py up` on a state folder of its own."""
 
-    def __init__(self, var: Path) -> None:
+    def __init__(self, var: Path, *, demo: bool = False) -> None:
         self.var = var
         kept = {name: value for name, value in os.environ.items() if name not in ("PORT", "HOST", "DATABASE_URL")}
-        ours = {"OPS_VAR": str(var), "OPS_ENV": "local", "OPS_DEMO": "0", "LOG_LEVEL": "WARNING"}
+        ours = {"OPS_VAR": str(var), "OPS_ENV": "local", "OPS_DEMO": str(int(demo)), "LOG_LEVEL": "WARNING"}
         self.environment = kept | ours
         self.output = (var.parent / "output").open("w+")
         self.process = subprocess.Popen(
@@ -74,8 +74,8 @@ def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str
 
 
 @contextmanager
-def console(var: Path) -> Iterator[Console]:
-    it = Console(var)
+def console(var: Path, *, demo: bool = False) -> Iterator[Console]:
+    it = Console(var, demo=demo)
     try:
         yield it
     finally:

@@ -37,7 +37,7 @@ time.sleep(60)
 
 
 def test_killed_again_and_again(console: Console, lane: Callable[..., Lane]) -> None:
-    console.ensure(workers=1)
+    console.ensure()
     one = lane()
     one.arm("delay", seconds=0.2, times=None)
     plan, run = one.start(payouts=300)
@@ -55,7 +55,7 @@ def test_killed_again_and_again(console: Console, lane: Callable[..., Lane]) -> 
         else:
             worker.kill()
             wait_for("the horse to die with its worker", lambda horse=horse: not state_of(horse), seconds=2)
-            console.ensure(workers=1)
+            console.ensure()
     killed = time.time()
     succeeded(run, since=killed)
     one.assert_paid(plan)

@@ -69,14 +69,13 @@ def test_redis_is_killed(running: Console, lane: Callable[..., Lane]) -> None:
 
 def test_redis_hangs(running: Console, lane: Callable[..., Lane]) -> None:
     """Whoever asks for a run is answered all the same, and the run is found later."""
+    one = lane()
+    plan = one.plan()
     running.signal("redis", signal.SIGSTOP)
     hung = time.time()
     try:
-        one = lane()
-        plan = one.plan()
-        began = time.monotonic()
         run = one.execute(plan)
-        assert time.monotonic() - began < 10
+        assert time.time() - hung < 5
     finally:
         running.signal("redis", signal.SIGCONT)
     succeeded(run, since=hung)

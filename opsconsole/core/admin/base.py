@@ -82,7 +82,11 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
         raise NotImplementedError
 
     def side(self, request: HttpRequest, row: Row) -> Sequence[Section]:  # noqa: ARG002 - subclasses look
-        """What stands beside it on a wide screen."""
+        """What stands beside it on a wide screen, and after it on a narrow one."""
+        return ()
+
+    def foot(self, request: HttpRequest, row: Row) -> Sequence[Section]:  # noqa: ARG002 - subclasses look
+        """What stands below both, as wide as the page."""
         return ()
 
     def list_actions(self) -> Sequence[Action[None]]:
@@ -195,6 +199,7 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
             "buttons": self.buttons(request, row),
             "sections": self.sections(request, row),
             "side": self.side(request, row),
+            "foot": self.foot(request, row),
         }
         return self._render(request, self.detail_template, row, context)
 

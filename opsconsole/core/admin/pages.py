@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from opsconsole.core.admin import display
 from opsconsole.core.admin.display import Text
 
 
@@ -90,3 +91,13 @@ class Fragment:
 
 
 Section = Facts | Figures | Table | Notice | Fragment
+
+
+def table_of(title: Text, objects: Sequence[Mapping[str, Any]]) -> Table:
+    """JSON objects as a table, a line each."""
+    keys = display.ordered(key for one in objects for key in one)
+    return Table(
+        title,
+        [Column(display.word(key), right=key in display.AMOUNTS) for key in keys],
+        [[display.member(key, one.get(key)) for key in keys] for one in objects],
+    )

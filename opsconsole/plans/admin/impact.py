@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals.admin.content import register_content
 from opsconsole.core.admin import display
-from opsconsole.core.admin.pages import Column, Facts, Figures, Notice, Section, Table
+from opsconsole.core.admin.pages import Column, Facts, Figures, Notice, Section, Table, table_of
 from opsconsole.plans.transitions import SUBJECT
 
 KNOWN: Final = frozenset(
@@ -53,7 +54,6 @@ def _accounts(accounts: list[dict[str, Any]]) -> Table:
         _("By account"),
         [
             _("account"),
-            _("bank"),
             Column(_("items"), right=True),
             Column(_("amount"), right=True),
             Column(_("balance before"), right=True),
@@ -61,8 +61,7 @@ def _accounts(accounts: list[dict[str, Any]]) -> Table:
         ],
         [
             [
-                display.code(line["account"]),
-                line["bank"],
+                format_html("{}<br>{}", display.code(line["account"]), line["bank"]),
                 display.number(line["count"]),
                 display.money(line["sum"], line["currency"]),
                 display.money(line["balance_before"], line["currency"]),
@@ -85,9 +84,11 @@ def _warnings(warnings: list[dict[str, Any]]) -> list[Section]:
     sections: list[Section] = []
     for warning in warnings:
         sections.append(Notice(warning["message"], "warn", _("Warning")))
-        rest = {name: value for name, value in warning.items() if name not in ("code", "message")}
-        if rest:
-            sections.append(Facts("", display.members(rest)))
+        sections += [
+            table_of(display.word(name).capitalize(), value)
+            for name, value in warning.items()
+            if name not in ("code", "message") and isinstance(value, list)
+        ]
     return sections
 
 

@@ -136,15 +136,12 @@ class PlanAdmin(ConsoleAdmin[Plan]):
         return [*(runs.buttons(request, run) if run else []), *super().buttons(request, row)]
 
     def sections(self, request: HttpRequest, row: Plan) -> Sequence[Section]:
-        """From what is going on to what happened."""
+        """What is going on, what it would do, what was asked for."""
         run = live_run(row)
         return [
             *([progress_section(run)] if run else []),
             *impact_sections(row.estimated_impact),
             self._asked(row),
-            self._steps(row),
-            self._runs(row),
-            self._journal(request, row),
         ]
 
     def side(self, request: HttpRequest, row: Plan) -> Sequence[Section]:
@@ -153,6 +150,10 @@ class PlanAdmin(ConsoleAdmin[Plan]):
         linked = self.admin_site._registry[Request].has_view_permission(request)
         panel = [approvals_panel(approval, actor_of(request), linked=linked)] if approval else []
         return [*panel, self._facts(row)]
+
+    def foot(self, request: HttpRequest, row: Plan) -> Sequence[Section]:
+        """Its steps, its runs, and what happened."""
+        return [self._runs(row), self._steps(row), self._journal(request, row)]
 
     def _facts(self, plan: Plan) -> Section:
         return Facts(

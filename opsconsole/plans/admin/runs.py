@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.base import ConsoleAdmin
-from opsconsole.core.admin.pages import Facts, Fragment, Section, Table
+from opsconsole.core.admin.pages import Facts, Fragment, Section, Table, table_of
 from opsconsole.plans import selectors
 from opsconsole.plans.admin.control import CancelRun, PauseRun, ResumeRun, RetryRun
 from opsconsole.plans.admin.rows import visible_runs
@@ -198,6 +198,13 @@ class RunAdmin(ConsoleAdmin[Run]):
 def _result(run: Run) -> list[Section]:
     """What a run that ended did, in its plan type's words."""
     told = {name: value for name, value in (run.result or {}).items() if name not in SHOWN_ELSEWHERE}
-    if not told:
-        return []
-    return [Facts(_("Result"), display.members(told))]
+    lists = {name: value for name, value in told.items() if _is_table(value)}
+    rest = {name: value for name, value in told.items() if name not in lists}
+    return [
+        *([Facts(_("Result"), display.members(rest))] if rest else []),
+        *(table_of(display.word(name).capitalize(), value) for name, value in lists.items()),
+    ]
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)

@@ -61,13 +61,15 @@ class AccountAdmin(ConsoleAdmin[Account]):
         """Its state."""
         return display.state_of(row)
 
-    def sections(self, request: HttpRequest, row: Account) -> Sequence[Section]:
-        """Its balance and its last movements."""
+    def sections(self, request: HttpRequest, row: Account) -> Sequence[Section]:  # noqa: ARG002
+        """Its balance."""
+        balance = display.money(row.ledger_balance, row.currency)
+        return [Figures(_("Account"), [(_("balance by the ledger"), balance, "")])]
+
+    def foot(self, request: HttpRequest, row: Account) -> Sequence[Section]:
+        """Its last movements, and what was done to it."""
         legs = row.legs.select_related("transfer").order_by("-id")[:LEGS_SHOWN]
         return [
-            Figures(
-                _("Account"), [(_("balance by the ledger"), display.money(row.ledger_balance, row.currency), "")]
-            ),
             Table(
                 _("Last movements"),
                 [_("time"), Column(_("amount"), right=True), _("why"), _("transfer")],

@@ -1,0 +1,99 @@
+"""The bank resets connections, says 503, says nothing, is slow, is killed: each run ends by itself, each payment once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.harness import Console, wait_for
+from tests.faults.payouts import Lane, progress, succeeded
+from tests.sandbox_bank.process import BankProcess
+
+pytestmark = pytest.mark.fault
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What the bank does to one run, from its second batch on unless `after` says otherwise."""
+
+    name: str
+    kind: str
+    details: dict[str, Any] = field(default_factory=dict)
+    direction: str = "execute"
+
+    def __str__(self) -> str:
+        return f"{self.direction}-{self.name}"
+
+
+FAULTS = [
+    Fault("reset after accepting", "drop_after_accept", {"after": 18, "times": 3}),
+    Fault("reset after accepting, always", "drop_after_accept", {"after": 10, "times": 64}),
+    Fault("reset before accepting", "drop_before_accept", {"after": 18, "times": 3}),
+    Fault("reset before accepting, always", "drop_before_accept", {"after": 10, "times": 64}),
+    Fault("503 for 20 s", "unavailable", {"after": 18, "seconds": 20.0}),
+    Fault("503 from the start", "unavailable", {"after": 0, "seconds": 6.0}),
+    Fault("500 after accepting", "error_5xx", {"after": 18, "times": 40, "accept": True}),
+    Fault("502 before accepting", "error_5xx", {"after": 18, "times": 40, "status": 502}),
+    Fault("no answer after accepting", "timeout", {"after": 18, "times": 2}),
+    Fault("no answer", "timeout", {"after": 18, "times": 2, "accept": False}),
+    Fault("slower than we wait", "delay", {"after": 18, "times": 2, "seconds": 6.0}),
+    Fault("reset after accepting", "drop_after_accept", {"on": "recall", "after": 18, "times": 64}, "rollback"),
+    Fault("503 for 6 s", "unavailable", {"on": "recall", "after": 18, "seconds": 6.0}, "rollback"),
+    Fault("500 after accepting", "error_5xx", {"on": "recall", "after": 3, "times": 40, "accept": True}, "rollback"),
+]
+
+
+@pytest.fixture(scope="module")
+def under_fault(console: Console, module_lane: Callable[..., Lane], bank_of_faults: BankProcess) -> dict[str, Any]:
+    """All of them, side by side: what waits for its bank holds up nobody."""
+    bank_of_faults.clear_faults()
+    console.ensure(workers=3)
+    begun = {}
+    for fault in FAULTS:
+        one = module_lane()
+        plan, run = one.start()
+        if fault.direction == "rollback":
+            succeeded(run, since=time.time())
+            one.arm(fault.kind, **fault.details)
+            run = one.roll_back(plan)
+        else:
+            one.arm(fault.kind, **fault.details)
+        begun[str(fault)] = (one, plan, run, time.time())
+    return begun
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_run_ends_by_itself(fault: Fault, under_fault: dict[str, Any]) -> None:
+    one, plan, run, since = under_fault[str(fault)]
+    succeeded(run, since=since)
+    if fault.direction == "execute":
+        one.assert_paid(plan)
+    else:
+        one.assert_taken_back(plan)
+    assert one.fired()[fault.kind], "the fault never fired"
+
+
+def test_bank_is_killed(running: Console, lane: Callable[..., Lane], tmp_path: Path) -> None:
+    with BankProcess(tmp_path / "bank") as bank:
+        one = lane(server=bank)
+        one.arm("delay", seconds=0.3, times=None)
+        plan, run = one.start(payouts=64)
+        wait_for("the run to get on", lambda: progress(run) >= 16)
+        bank.kill()
+        killed = time.time()
+        accepted = len(one.payments())
+        assert 16 <= accepted < 64
+        wait_for("the run to notice", lambda: _waits(run), seconds=30)
+        bank.start()
+        succeeded(run, since=killed)
+        one.assert_paid(plan)
+
+
+def _waits(run: Any) -> bool:
+    run.refresh_from_db()
+    return bool(run.waiting_for == "target")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from django.contrib.admin import AdminSite as _Site
 else:
     from unfold.sites import UnfoldAdminSite as _Site
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 # Changing a user is an approved, journalled action; Django's own form would write past both.
 LEFT_OUT = frozenset(("password_change", "password_change_done"))
@@ -36,11 +38,11 @@ class ConsoleSite(_Site):
         """Without Django's password form."""
         return [url for url in super().get_urls() if getattr(url, "name", None) not in LEFT_OUT]
 
-    def admin_view(self, view: Callable[..., HttpResponse], cacheable: bool = False) -> Callable[..., HttpResponse]:  # noqa: FBT001, FBT002 - Django's form
+    def admin_view(self, view: View, cacheable: bool = False) -> View:  # noqa: FBT001, FBT002 - Django's form
         """A view of the admin: what the viewer may not see is not found, what they may not do is forbidden."""
 
         @wraps(view)
-        def translating(*args: Any, **kwargs: Any) -> HttpResponse:
+        def translating(*args: Any, **kwargs: Any) -> HttpResponseBase:
             try:
                 return view(*args, **kwargs)
             except NotFound as error:
@@ -48,7 +50,7 @@ class ConsoleSite(_Site):
             except Denied as error:
                 raise PermissionDenied(error.message) from error
 
-        return super().admin_view(translating, cacheable)  # type: ignore[return-value,type-var] # Django says only "a view"
+        return super().admin_view(cast(View, translating), cacheable)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """What needs the viewer now, and how things stand."""

@@ -70,10 +70,11 @@ class FactCollector(Collector):
 
 def _metric(fact: Fact) -> Metric:
     families = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily, "summary": SummaryMetricFamily}
-    metric = families[fact.kind](fact.name, fact.help, labels=fact.labels)
+    metric: Any = families[fact.kind](fact.name, fact.help, labels=fact.labels)
     for labels, value in fact.samples():
         metric.add_metric(list(labels), *(value if isinstance(value, tuple) else (value,)))
-    return metric
+    family: Metric = metric
+    return family
 
 
 def rows(query: str) -> list[tuple[Any, ...]]:

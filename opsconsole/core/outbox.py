@@ -39,14 +39,11 @@ def emit(topic: str, *, kind: str, id: object, data: dict[str, Any] | None = Non
     """Write an event and what is due to each listener, in the caller's operation."""
     assert_in_operation()
     event = OutboxEvent.objects.create(topic=topic, subject_kind=kind, subject_id=str(id), data=data or {})
-    due = [
-        OutboxDelivery(event=event, listener=listener)
-        for listener, pattern in _listeners.items()
-        if fnmatchcase(topic, pattern)
-    ]
-    OutboxDelivery.objects.bulk_create(due)
-    for delivery in due:
-        after_commit("opsconsole.core.jobs.deliver", delivery.pk)
+    for listener, pattern in _listeners.items():
+        if fnmatchcase(topic, pattern):
+            # One by one: a bulk insert does not bring back keys that the database made.
+            delivery = OutboxDelivery.objects.create(event=event, listener=listener)
+            after_commit("opsconsole.core.jobs.deliver", delivery.pk)
 
 
 def due_deliveries(*, limit: int = 100) -> list[UUID]:

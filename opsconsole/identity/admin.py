@@ -76,7 +76,7 @@ class UserAdmin(ConsoleAdmin[User]):
             timeline(request, entries_of(row)[:SHOWN_ON_PAGES], more=all_entries_of(User._meta.db_table, row.pk)),
         ]
 
-    def side(self, request: HttpRequest, row: User) -> Sequence[Section]:  # noqa: ARG002
+    def side(self, _request: HttpRequest, row: User) -> Sequence[Section]:
         """Who they are."""
         return [
             Facts(

@@ -70,7 +70,7 @@ REROUTE = OpenApiExample(
 )
 
 
-class PayoutFilter(filters.FilterSet):
+class PayoutFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is untyped
     """How the list of payouts can be narrowed."""
 
     status = filters.MultipleChoiceFilter(choices=PayoutState.choices)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -91,18 +91,6 @@ def contents() -> dict[str, str]:
             cursor.execute(f"select coalesce(md5(string_agg(t::text, '|' order by t::text)), '') from {table} t")
             found[table] = cursor.fetchone()[0]
     return found
-
-
-@pytest.fixture
-def unchanged() -> Iterator[Callable[[], None]]:
-    """Take a picture of the tables when first asked for, and compare: `unchanged()` before and after."""
-    pictures: list[dict[str, str]] = []
-
-    def look() -> None:
-        pictures.append(contents())
-        assert pictures[-1] == pictures[0]
-
-    yield look
 
 
 def verbs() -> list[str]:

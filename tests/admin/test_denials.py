@@ -66,9 +66,7 @@ def test_the_table_names_every_action() -> None:
 
 
 @pytest.fixture
-def urls(
-    world: World, executed: Callable[..., tuple[Plan, Run]], person: Callable[..., Actor]
-) -> dict[str, str]:
+def urls(world: World, executed: Callable[..., tuple[Plan, Run]], person: Callable[..., Actor]) -> dict[str, str]:
     """The address of every action, on some row."""
     executed(total="500")
     raw = base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
@@ -100,10 +98,14 @@ def test_an_auditor_sees_everything_and_no_button(urls: dict[str, str], browse: 
     for model in admin.site._registry:
         row = model._default_manager.first()
         for page in ("changelist", "change"):
-            url = reverse(
-                f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}",
-                args=[row.pk] if page == "change" and row else [],
-            ) if page == "changelist" or row else None
+            url = (
+                reverse(
+                    f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}",
+                    args=[row.pk] if page == "change" and row else [],
+                )
+                if page == "changelist" or row
+                else None
+            )
             if url:
                 answer = client.get(url)
                 assert answer.status_code == 200

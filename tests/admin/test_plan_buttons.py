@@ -132,9 +132,7 @@ def test_pressing_twice_is_pressing_once(
     assert reused.status_code == 409  # its own action: the key is free there, the plan is not
 
 
-def test_a_key_is_good_for_one_content(
-    world: World, draft: Callable[..., Plan], browse: Callable[..., Client]
-) -> None:
+def test_a_key_is_good_for_one_content(world: World, draft: Callable[..., Plan], browse: Callable[..., Client]) -> None:
     plan = draft()
     client = browse("ops")
     key = str(uuid4())

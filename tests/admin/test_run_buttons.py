@@ -141,9 +141,10 @@ def test_progress_is_asked_for_while_it_goes(
     assert "0 of 4 steps" in live.content.decode()
     page = client.get(url(run)).content.decode()
     assert f'data-live="{url(run, "progress")}"' in page
-    assert f'data-live="{url(run, "progress")}"' in client.get(
-        reverse("admin:plans_plan_change", args=[run.plan_id])
-    ).content.decode()
+    assert (
+        f'data-live="{url(run, "progress")}"'
+        in client.get(reverse("admin:plans_plan_change", args=[run.plan_id])).content.decode()
+    )
     jobs.execute_run(str(run.pk))
     ended = client.get(url(run, "progress"))
     assert ended["Ops-Live"] == "no"

@@ -77,9 +77,7 @@ def test_a_route_is_led_elsewhere(world: World, browse: Callable[..., Client]) -
     assert browse("ops").get(url(world.route, "redirect")).status_code == 403
 
 
-def test_an_account_shows_what_moved(
-    world: World, executed: Callable[..., Any], browse: Callable[..., Client]
-) -> None:
+def test_an_account_shows_what_moved(world: World, executed: Callable[..., Any], browse: Callable[..., Client]) -> None:
     executed(total="500")
     world.account.refresh_from_db()
     page = browse("auditor").get(url(world.account)).content.decode()

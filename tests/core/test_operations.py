@@ -16,16 +16,15 @@ from opsconsole.core.requests import bind_request_id
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TESTER = SYSTEM("test")
+TOLD = ("context", "actor", "request_id")
 
 
 def told() -> tuple[str, str, str]:
     """What the database session knows about who acts."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "select coalesce(current_setting('ops.context', true), ''), coalesce(current_setting('ops.actor', true), ''),"
-            " coalesce(current_setting('ops.request_id', true), '')"
-        )
-        return tuple(cursor.fetchone())  # type: ignore[return-value]
+        cursor.execute("select " + ", ".join(f"current_setting('ops.{name}', true)" for name in TOLD))
+        context, actor, request_id = (value or "" for value in cursor.fetchone())
+        return context, actor, request_id
 
 
 @operation
@@ -96,9 +95,9 @@ def test_an_operation_takes_an_actor_and_everything_by_keyword() -> None:
     with pytest.raises(TypeError, match="takes no actor"):
         operation(lambda: None)
     with pytest.raises(TypeError, match="keyword only"):
-        operation(lambda name, *, actor: None)
+        operation(lambda name, *, actor: (name, actor))
     with pytest.raises(TypeError):
-        note("a", TESTER)  # type: ignore[call-arg,misc]
+        note("a", TESTER)
     for nobody in ({}, {"actor": None}, {"actor": "system:test"}):
         with pytest.raises(TypeError, match="takes an actor"):
             note(name="a", **nobody)
@@ -149,5 +148,7 @@ def test_a_key_that_is_none(text: str) -> None:
 
 def test_a_fingerprint_knows_path_and_body_but_not_the_order_of_keys() -> None:
     assert fingerprint(path="/a", body={"x": 1, "y": 2}) == fingerprint(path="/a", body={"y": 2, "x": 1})
-    different = {fingerprint(path=path, body=body) for path in ("/a", "/b") for body in ({}, {"x": 1}, {"x": "1"}, None)}
+    different = {
+        fingerprint(path=path, body=body) for path in ("/a", "/b") for body in ({}, {"x": 1}, {"x": "1"}, None)
+    }
     assert len(different) == 8

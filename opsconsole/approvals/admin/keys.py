@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -18,11 +17,11 @@ from opsconsole.approvals.models import SignerKey
 from opsconsole.approvals.serializers import MAX_NAME
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import Action, ActionForm, then
+from opsconsole.core.admin.actions import Action, ActionForm, Press, then
 from opsconsole.core.admin.base import ConsoleAdmin
 from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Facts, Fragment, Section
-from opsconsole.core.idempotency import Answer, RequestKey
+from opsconsole.core.idempotency import Answer
 
 HOW_TO = """openssl genpkey -algorithm ed25519 -out key.pem
 openssl pkey -in key.pem -pubout
@@ -51,22 +50,22 @@ class Register(Action[None]):
     permission = "approvals.register_signerkey"
     form = RegisterForm
 
-    def question(self, row: None) -> Text:  # noqa: ARG002
+    def question(self, _row: None) -> Text:
         """What it is for."""
         return _("Register an Ed25519 public key, by which your signatures are known from now on?")
 
-    def sections(self, actor: Actor, row: None) -> Sequence[Section]:  # noqa: ARG002
+    def sections(self, _actor: Actor, _row: None) -> Sequence[Section]:
         """How to make one."""
         return [Fragment("console/sections/text.html", _("Making a key"), {"text": HOW_TO})]
 
-    def perform(self, *, actor: Actor, row: None, data: dict[str, Any], key: RequestKey) -> Answer:  # noqa: ARG002
+    def perform(self, press: Press[None]) -> Answer:
         """Register it."""
         return services.register_signer_key.once(
-            key,
+            press.key,
             then(lambda _key: now_("The key is registered."), display.row_url),
-            name=data["name"],
-            public_key=data["public_key"],
-            actor=actor,
+            name=press.data["name"],
+            public_key=press.data["public_key"],
+            actor=press.actor,
         )
 
 
@@ -85,14 +84,17 @@ class RevokeKey(Action[SignerKey]):
 
     def question(self, row: SignerKey) -> Text:
         """What stops counting."""
-        return now_(
-            "Revoke the key “%(name)s”? Approvals signed with it that were not used yet stop counting."
-        ) % {"name": row.name}
+        return now_("Revoke the key “%(name)s”? Approvals signed with it that were not used yet stop counting.") % {
+            "name": row.name
+        }
 
-    def perform(self, *, actor: Actor, row: SignerKey, data: dict[str, Any], key: RequestKey) -> Answer:  # noqa: ARG002
+    def perform(self, press: Press[SignerKey]) -> Answer:
         """Revoke it."""
         return services.revoke_signer_key.once(
-            key, then(lambda _key: now_("The key is revoked."), display.row_url), key_id=row.pk, actor=actor
+            press.key,
+            then(lambda _key: now_("The key is revoked."), display.row_url),
+            key_id=press.row.pk,
+            actor=press.actor,
         )
 
 
@@ -140,7 +142,7 @@ class SignerKeyAdmin(ConsoleAdmin[SignerKey]):
         """In use or revoked."""
         return self.in_use(row)
 
-    def sections(self, request: HttpRequest, row: SignerKey) -> Sequence[Section]:  # noqa: ARG002
+    def sections(self, _request: HttpRequest, row: SignerKey) -> Sequence[Section]:
         """The public half, and its print."""
         return [
             Facts(

@@ -60,7 +60,7 @@ class PolicyAdmin(ConsoleAdmin[Policy]):
         """Whether it is in force."""
         return self.in_force(row)
 
-    def sections(self, request: HttpRequest, row: Policy) -> Sequence[Section]:  # noqa: ARG002
+    def sections(self, _request: HttpRequest, row: Policy) -> Sequence[Section]:
         """Its slots and thresholds."""
         return [
             Facts(

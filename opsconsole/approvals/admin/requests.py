@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -20,23 +18,24 @@ from opsconsole.approvals.models import Request
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.base import ConsoleAdmin, actor_of
+from opsconsole.core.admin.filters import OneOf, Options
 from opsconsole.core.admin.pages import Facts, Section
 from opsconsole.journal.admin.timeline import subject_link
 
 
-class ForMe(SimpleListFilter):
+class ForMe(OneOf):
     """Those the viewer may still approve."""
 
     title = _("for me")
     parameter_name = "mine"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:  # noqa: ARG002
+    def options(self, _request: HttpRequest) -> Options:
         """One choice besides all."""
         return [("1", _("waiting for my approval"))]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Request]) -> QuerySet[Request]:
+    def narrow(self, request: HttpRequest, rows: QuerySet[Request], _value: str) -> QuerySet[Request]:
         """Those that wait for the viewer."""
-        return selectors.decidable_by(queryset, actor_of(request)) if self.value() == "1" else queryset
+        return selectors.decidable_by(rows, actor_of(request))
 
 
 @admin.register(Request)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.utils.functional import Promise
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
@@ -17,10 +16,19 @@ from opsconsole.approvals.models import Request
 from opsconsole.approvals.states import LIVE, OPEN
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import MAX_REASON, Action, ActionForm, OptionalReasonForm, ReasonForm, done, then
+from opsconsole.core.admin.actions import (
+    MAX_REASON,
+    Action,
+    ActionForm,
+    OptionalReasonForm,
+    Press,
+    ReasonForm,
+    done,
+    then,
+)
 from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Section
-from opsconsole.core.idempotency import Answer, RequestKey
+from opsconsole.core.idempotency import Answer
 
 
 class ApproveForm(ActionForm):
@@ -64,7 +72,7 @@ class Approve(Action[Request]):
     permission = "approvals.decide_request"
     form = ApproveForm
 
-    def offered(self, actor: Actor, row: Request) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Request) -> bool:
         """While people can decide."""
         return row.status in OPEN
 
@@ -84,21 +92,21 @@ class Approve(Action[Request]):
         """What is approved."""
         return {"digest": row.digest}
 
-    def perform(self, *, actor: Actor, row: Request, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Request]) -> Answer:
         """Approve it, if it is still what was seen."""
 
         def render(request: Request) -> Answer:
-            require_seen(data["digest"], request.digest)
+            require_seen(press.data["digest"], request.digest)
             return done(_approved(request), to=display.row_url(request))
 
         return services.decide_request.once(
-            key,
+            press.key,
             render,
-            request_id=row.pk,
+            request_id=press.row.pk,
             approved=True,
-            comments=data["comment"],
-            signature=data["signature"],
-            actor=actor,
+            comments=press.data["comment"],
+            signature=press.data["signature"],
+            actor=press.actor,
         )
 
 
@@ -112,7 +120,7 @@ class Reject(Action[Request]):
     permission = "approvals.decide_request"
     form = ReasonForm
 
-    def offered(self, actor: Actor, row: Request) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Request) -> bool:
         """While people can decide."""
         return row.status in OPEN
 
@@ -124,16 +132,16 @@ class Reject(Action[Request]):
         """What ends."""
         return now_("Reject “%(title)s” for good? It cannot be approved any more.") % {"title": row.title}
 
-    def perform(self, *, actor: Actor, row: Request, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Request]) -> Answer:
         """Reject it."""
         return services.decide_request.once(
-            key,
+            press.key,
             then(lambda _request: now_("Rejected."), display.row_url),
-            request_id=row.pk,
+            request_id=press.row.pk,
             approved=False,
-            comments=data["reason"],
+            comments=press.data["reason"],
             signature="",
-            actor=actor,
+            actor=press.actor,
         )
 
 
@@ -154,14 +162,14 @@ class Revoke(Action[Request]):
         """What is taken back."""
         return now_("Take back your approval of “%(title)s”?") % {"title": row.title}
 
-    def perform(self, *, actor: Actor, row: Request, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Request]) -> Answer:
         """Take it back."""
         return services.revoke_decision.once(
-            key,
+            press.key,
             then(lambda _request: now_("Your approval is taken back."), display.row_url),
-            request_id=row.pk,
-            comments=data["reason"],
-            actor=actor,
+            request_id=press.row.pk,
+            comments=press.data["reason"],
+            actor=press.actor,
         )
 
 
@@ -174,7 +182,7 @@ class Comment(Action[Request]):
     permission = "approvals.decide_request"
     form = CommentForm
 
-    def offered(self, actor: Actor, row: Request) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Request) -> bool:
         """While it has not ended."""
         return row.status in LIVE
 
@@ -182,18 +190,18 @@ class Comment(Action[Request]):
         """To what."""
         return now_("Comment on “%(title)s”. A comment decides nothing.") % {"title": row.title}
 
-    def perform(self, *, actor: Actor, row: Request, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Request]) -> Answer:
         """Add it."""
         return services.comment_on_request.once(
-            key,
+            press.key,
             then(lambda _request: now_("Your comment is added."), display.row_url),
-            request_id=row.pk,
-            comments=data["comment"],
-            actor=actor,
+            request_id=press.row.pk,
+            comments=press.data["comment"],
+            actor=press.actor,
         )
 
 
-def ended(request: Request) -> str | Promise:
+def ended(request: Request) -> str:
     """Why nobody can decide any more; empty while people can."""
     if request.status not in OPEN:
         return now_("The request is %(state)s.") % {"state": request.state.label}

@@ -84,6 +84,16 @@ class OptionalReasonForm(ActionForm):
     reason = _reason(required=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Press(Generic[Row]):
+    """A button that was pressed: by whom, on what, what the form said, and the key that is good for one effect."""
+
+    actor: Actor
+    row: Row
+    data: dict[str, Any]
+    key: RequestKey
+
+
 class Action(Generic[Row]):
     """A transition as a button: of one row, or with None for a row, of a list."""
 
@@ -95,15 +105,15 @@ class Action(Generic[Row]):
     permission: str
     form: type[ActionForm] = ActionForm
 
-    def allowed(self, actor: Actor, row: Row) -> bool:  # noqa: ARG002 - subclasses look
+    def allowed(self, actor: Actor, _row: Row) -> bool:
         """Whether the actor holds the right; without it there is no button, and the page answers 403."""
         return actor.may(self.permission)
 
-    def offered(self, actor: Actor, row: Row) -> bool:  # noqa: ARG002 - subclasses look
+    def offered(self, _actor: Actor, _row: Row) -> bool:
         """Whether the button has any sense here; a button that has none is not shown at all."""
         return True
 
-    def obstacle(self, actor: Actor, row: Row) -> Text:  # noqa: ARG002 - subclasses look
+    def obstacle(self, _actor: Actor, _row: Row) -> Text:
         """Why it cannot be pressed now; empty when it can."""
         return ""
 
@@ -111,23 +121,23 @@ class Action(Generic[Row]):
         """What will happen, in a sentence, with the count and the sum where there are any."""
         raise NotImplementedError
 
-    def sections(self, actor: Actor, row: Row) -> Sequence[Section]:  # noqa: ARG002 - subclasses look
+    def sections(self, _actor: Actor, _row: Row) -> Sequence[Section]:
         """What whoever confirms should have before their eyes."""
         return ()
 
-    def typed(self, row: Row) -> str:  # noqa: ARG002 - subclasses look
+    def typed(self, _row: Row) -> str:
         """What must be typed as a confirmation; empty for nothing."""
         return ""
 
-    def initial(self, row: Row) -> dict[str, Any]:  # noqa: ARG002 - subclasses look
+    def initial(self, _row: Row) -> dict[str, Any]:
         """What the form begins with."""
         return {}
 
-    def make_form(self, actor: Actor, row: Row, data: Any = None) -> ActionForm:  # noqa: ARG002 - subclasses look
+    def make_form(self, _actor: Actor, row: Row, data: Any = None) -> ActionForm:
         """The form, empty or as it was sent."""
         return self.form(data, initial=self.initial(row), typed=self.typed(row))
 
-    def perform(self, *, actor: Actor, row: Row, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Row]) -> Answer:
         """Call the service, once under the key; an answer made by `done` or `refused`."""
         raise NotImplementedError
 

@@ -13,7 +13,7 @@ from django.contrib import messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
@@ -22,7 +22,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django.views.generic import RedirectView
 
 from opsconsole.core.actors import Actor
-from opsconsole.core.admin.actions import Action, ActionForm, Button, request_key
+from opsconsole.core.admin.actions import Action, ActionForm, Button, Press, request_key
 from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Section
 from opsconsole.core.admin.paging import CappedPaginator, NarrowList
@@ -58,7 +58,7 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
     list_max_show_all = 0
     show_full_result_count = False
     paginator = CappedPaginator
-    sortable_by: ClassVar[Sequence[str]] = ()
+    sortable_by = ()
     change_list_template = "console/list.html"
     detail_template: ClassVar[str] = "console/detail.html"
     row_actions: ClassVar[Sequence[Action[Any]]] = ()
@@ -73,7 +73,7 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
         """The title of a row's page."""
         return str(row)
 
-    def badge(self, row: Row) -> Text:  # noqa: ARG002 - subclasses look
+    def badge(self, _row: Row) -> Text:
         """What stands beside the title: a state."""
         return ""
 
@@ -81,11 +81,11 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
         """The page of a row, from top to bottom."""
         raise NotImplementedError
 
-    def side(self, request: HttpRequest, row: Row) -> Sequence[Section]:  # noqa: ARG002 - subclasses look
+    def side(self, _request: HttpRequest, _row: Row) -> Sequence[Section]:
         """What stands beside it on a wide screen, and after it on a narrow one."""
         return ()
 
-    def foot(self, request: HttpRequest, row: Row) -> Sequence[Section]:  # noqa: ARG002 - subclasses look
+    def foot(self, _request: HttpRequest, _row: Row) -> Sequence[Section]:
         """What stands below both, as wide as the page."""
         return ()
 
@@ -96,6 +96,10 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
     def more_urls(self) -> dict[str, View]:
         """Views of a row besides its page, read only: `name -> view(request, row)`."""
         return {}
+
+    def find(self, _rows: QuerySet[Row], _words: str) -> QuerySet[Row] | None:
+        """The rows that these words find, by an index; None for Django's own search over `search_fields`."""
+        return None
 
     # --- permissions ---
 
@@ -117,15 +121,15 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
         """The same, for the menu."""
         return self.has_view_permission(request)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's form
         """Nobody adds by hand."""
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:  # noqa: ARG002
+    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:  # noqa: ARG002 - Django's form
         """Nobody edits by hand."""
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:  # noqa: ARG002
+    def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:  # noqa: ARG002 - Django's form
         """Nobody deletes."""
         return False
 
@@ -137,6 +141,14 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
             return self.visible(actor_of(request))
         except Denied:
             return self.model._default_manager.none()
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Row], search_term: str
+    ) -> tuple[QuerySet[Row], bool]:
+        """What was looked for."""
+        words = search_term.strip()
+        found = self.find(queryset, words) if words else queryset
+        return super().get_search_results(request, queryset, words) if found is None else (found, False)
 
     def row_or_404(self, request: HttpRequest, object_id: str) -> Row:
         """One row; raises Http404 for one the viewer may not see, PermissionDenied where they may see none."""
@@ -172,8 +184,8 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
     def _page_name(self) -> str:
         return f"{self.admin_site.name}:{self.url_name('change')}"
 
-    def _url(self, route: str, name: str, view: View, *, kind: str = "") -> URLPattern:
-        def wrapper(*args: Any, **kwargs: Any) -> HttpResponse:
+    def _url(self, route: str, name: str, view: Callable[..., HttpResponseBase], *, kind: str = "") -> URLPattern:
+        def wrapper(*args: Any, **kwargs: Any) -> HttpResponseBase:
             return self.admin_site.admin_view(view)(*args, **kwargs)
 
         wrapper.model_admin = self  # type: ignore[attr-defined] # as Django's own
@@ -242,7 +254,7 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
             return 400
         key = request_key(request, actor, self.url_name(action.name), form.cleaned_data)
         try:
-            return action.perform(actor=actor, row=row, data=form.cleaned_data, key=key)
+            return action.perform(Press(actor, row, form.cleaned_data, key))
         except NotFound as error:
             raise Http404(error.message) from error
         except KeyInFlight:
@@ -283,7 +295,7 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
     def _render(
         self, request: HttpRequest, template: str, row: Row | None, context: dict[str, Any], *, status: int = 200
     ) -> TemplateResponse:
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined] # as Django's own views do
+        request.current_app = self.admin_site.name
         everything = {
             **self.admin_site.each_context(request),
             "opts": self.opts,

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from django.contrib.admin.utils import quote
 from django.db.models import Model
@@ -23,7 +24,12 @@ from django.utils.translation import gettext_lazy
 
 from opsconsole.core.states import Stateful
 
-Text = str | Promise
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
+    Text = str | StrPromise
+else:
+    Text = str | Promise
 
 NOTHING: Final = "–"
 JUST_NOW: Final = timedelta(seconds=60)
@@ -153,10 +159,10 @@ def row_link(row: Model | None, text: Any = "") -> SafeString | str:
     return NOTHING if row is None else link(row_url(row), text or str(row))
 
 
-def list_url(model: type[Model], **narrowed: object) -> str:
+def list_url(model: type[Model], **narrowed: str | int | UUID) -> str:
     """The admin's list of a model, narrowed by these parameters."""
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-    return f"{url}?{urlencode(narrowed)}" if narrowed else url
+    return f"{url}?{urlencode({name: str(value) for name, value in narrowed.items()})}" if narrowed else url
 
 
 WORDS: Final[dict[str, Text]] = {

@@ -62,7 +62,7 @@ class HeartbeatAdmin(ConsoleAdmin[WorkerHeartbeat]):
         """Alive or silent."""
         return health_of(row)
 
-    def sections(self, request: HttpRequest, row: WorkerHeartbeat) -> Sequence[Section]:  # noqa: ARG002
+    def sections(self, _request: HttpRequest, row: WorkerHeartbeat) -> Sequence[Section]:
         """What it said."""
         return [
             Facts(
@@ -110,7 +110,7 @@ class OutboxEventAdmin(ConsoleAdmin[OutboxEvent]):
         """Its topic."""
         return row.topic
 
-    def sections(self, request: HttpRequest, row: OutboxEvent) -> Sequence[Section]:  # noqa: ARG002
+    def sections(self, _request: HttpRequest, row: OutboxEvent) -> Sequence[Section]:
         """What happened, and who was told."""
         return [
             Facts(

@@ -1,4 +1,4 @@
-"""What a page of the admin is made of: sections of facts, tables, notices, and fragments with a template of their own."""
+"""What a page of the admin is made of: sections of facts and tables, notices, fragments with their own template."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class CheckpointAdmin(ConsoleAdmin[Checkpoint]):
         """Its size."""
         return now_("Checkpoint of %(size)s entries") % {"size": display.number(row.size)}
 
-    def sections(self, request: HttpRequest, row: Checkpoint) -> Sequence[Section]:  # noqa: ARG002
+    def sections(self, _request: HttpRequest, row: Checkpoint) -> Sequence[Section]:
         """What it says, and the note itself."""
         rows: list[tuple[Any, Any]] = [
             (_("entries"), display.number(row.size)),

@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
@@ -84,21 +83,14 @@ class EntryAdmin(ConsoleAdmin[Entry]):
         """The entries the actor may see."""
         return selectors.entries(actor=actor).defer("leaf")
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Entry], search_term: str
-    ) -> tuple[QuerySet[Entry], bool]:
+    def find(self, rows: QuerySet[Entry], words: str) -> QuerySet[Entry]:
         """What an index finds: an id, a verb, an actor."""
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        known = [str(pk) for pk in User.objects.filter(username=term).values_list("pk", flat=True)]
-        wanted = Q(verb=term) | Q(actor_id__in=[term, *known])
-        wanted |= Q(subject_kind__in=[*models_by_table(), *OTHER_KINDS], subject_id=term)
-        try:
-            wanted |= Q(pk=UUID(term))
-        except ValueError:
-            pass
-        return queryset.filter(wanted), False
+        known = [str(pk) for pk in User.objects.filter(username=words).values_list("pk", flat=True)]
+        wanted = Q(verb=words) | Q(actor_id__in=[words, *known])
+        wanted |= Q(subject_kind__in=[*models_by_table(), *OTHER_KINDS], subject_id=words)
+        if display.UUID_FORM.fullmatch(words):
+            wanted |= Q(pk=words)
+        return rows.filter(wanted)
 
     @admin.display(description="#")
     def number(self, entry: Entry) -> str:
@@ -166,7 +158,7 @@ class EntryAdmin(ConsoleAdmin[Entry]):
             change_table(content["before"], content["after"]),
         ]
 
-    def side(self, request: HttpRequest, row: Entry) -> Sequence[Section]:  # noqa: ARG002
+    def side(self, _request: HttpRequest, row: Entry) -> Sequence[Section]:
         """The proof."""
         found = inclusion_of(row)
         facts: list[tuple[Any, Any]] = [(_("leaf hash"), display.short(bytes(row.leaf).hex()))]

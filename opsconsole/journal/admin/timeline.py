@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
+from uuid import UUID
 
 from django.apps import apps
 from django.contrib import admin
@@ -112,6 +113,6 @@ def timeline(request: HttpRequest, entries: Iterable[Entry], *, more: Link | Non
     )
 
 
-def all_entries_of(kind: str, subject_id: object) -> Link:
+def all_entries_of(kind: str, subject_id: str | int | UUID) -> Link:
     """The list of the journal, narrowed to a subject."""
     return Link(display.list_url(Entry, subject_kind=kind, subject_id=subject_id), _("All entries"))

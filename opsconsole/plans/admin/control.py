@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import OptionalReasonForm, ReasonForm, then
+from opsconsole.core.admin.actions import OptionalReasonForm, Press, ReasonForm, then
 from opsconsole.core.admin.display import Text
-from opsconsole.core.idempotency import Answer, RequestKey
+from opsconsole.core.idempotency import Answer
 from opsconsole.plans import selectors
 from opsconsole.plans.admin.rows import PlanAction, why_not_new_run
 from opsconsole.plans.models import Run
@@ -38,7 +36,7 @@ class PauseRun(PlanAction[Run]):
     permission = "plans.execute_plan"
     form = OptionalReasonForm
 
-    def offered(self, actor: Actor, row: Run) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Run) -> bool:
         """Going, or about to, and not asked yet."""
         return row.status in (RunState.QUEUED, RunState.RUNNING) and not row.pause_asked_at
 
@@ -48,15 +46,15 @@ class PauseRun(PlanAction[Run]):
             "Pause the run of “%(name)s” at its next step boundary? %(done)s steps are done, %(rest)s are left."
         ) % _size(row)
 
-    def perform(self, *, actor: Actor, row: Run, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Run]) -> Answer:
         """Ask for it."""
         return control.pause_run.once(
-            key,
+            press.key,
             then(lambda _run: now_("It was asked to pause."), display.row_url),
-            plan_id=row.plan_id,
-            run_id=row.pk,
-            reason=data["reason"],
-            actor=actor,
+            plan_id=press.row.plan_id,
+            run_id=press.row.pk,
+            reason=press.data["reason"],
+            actor=press.actor,
         )
 
 
@@ -70,7 +68,7 @@ class ResumeRun(PlanAction[Run]):
     permission = "plans.execute_plan"
     form = OptionalReasonForm
 
-    def offered(self, actor: Actor, row: Run) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Run) -> bool:
         """Paused, or asked to."""
         return row.is_live and (row.status == RunState.PAUSED or row.pause_asked_at is not None)
 
@@ -78,15 +76,15 @@ class ResumeRun(PlanAction[Run]):
         """How much is left."""
         return now_("Let the run of “%(name)s” go on? %(done)s steps are done, %(rest)s are left.") % _size(row)
 
-    def perform(self, *, actor: Actor, row: Run, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Run]) -> Answer:
         """Let it."""
         return control.resume_run.once(
-            key,
+            press.key,
             then(lambda _run: now_("It goes on."), display.row_url),
-            plan_id=row.plan_id,
-            run_id=row.pk,
-            reason=data["reason"],
-            actor=actor,
+            plan_id=press.row.plan_id,
+            run_id=press.row.pk,
+            reason=press.data["reason"],
+            actor=press.actor,
         )
 
 
@@ -100,7 +98,7 @@ class CancelRun(PlanAction[Run]):
     permission = "plans.execute_plan"
     form = ReasonForm
 
-    def offered(self, actor: Actor, row: Run) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Run) -> bool:
         """Live, and not asked yet."""
         return row.is_live and not row.cancel_asked_at
 
@@ -111,17 +109,17 @@ class CancelRun(PlanAction[Run]):
             " %(rest)s are left, to be retried or rolled back."
         ) % _size(row)
 
-    def perform(self, *, actor: Actor, row: Run, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Run]) -> Answer:
         """Ask for it."""
         return control.cancel_run.once(
-            key,
+            press.key,
             then(lambda run: now_("The run is %(state)s.") % {"state": run.state.label}, display.row_url)
-            if row.status != RunState.RUNNING
+            if press.row.status != RunState.RUNNING
             else then(lambda _run: now_("It was asked to end."), display.row_url),
-            plan_id=row.plan_id,
-            run_id=row.pk,
-            reason=data["reason"],
-            actor=actor,
+            plan_id=press.row.plan_id,
+            run_id=press.row.pk,
+            reason=press.data["reason"],
+            actor=press.actor,
         )
 
 
@@ -134,7 +132,7 @@ class RetryRun(PlanAction[Run]):
     tone = "primary"
     permission = "plans.execute_plan"
 
-    def offered(self, actor: Actor, row: Run) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Run) -> bool:
         """Ended without success, and the plan still stands where this run left it."""
         wanted = PlanState.EXECUTING if row.direction == Direction.EXECUTE else PlanState.ROLLING_BACK
         return (
@@ -157,12 +155,12 @@ class RetryRun(PlanAction[Run]):
             "pending": display.number(by_state[StepState.PENDING]),
         }
 
-    def perform(self, *, actor: Actor, row: Run, data: dict[str, Any], key: RequestKey) -> Answer:  # noqa: ARG002
+    def perform(self, press: Press[Run]) -> Answer:
         """Queue it."""
         return execution.retry_run.once(
-            key,
+            press.key,
             then(lambda _run: now_("A new run is queued."), display.row_url),
-            plan_id=row.plan_id,
-            run_id=row.pk,
-            actor=actor,
+            plan_id=press.row.plan_id,
+            run_id=press.row.pk,
+            actor=press.actor,
         )

@@ -14,10 +14,10 @@ from opsconsole.approvals.models import Request
 from opsconsole.approvals.states import OPEN
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import Action, OptionalReasonForm, ReasonForm, done, then
+from opsconsole.core.admin.actions import Action, OptionalReasonForm, Press, ReasonForm, done, then
 from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Section
-from opsconsole.core.idempotency import Answer, RequestKey
+from opsconsole.core.idempotency import Answer
 from opsconsole.plans.admin.impact import impact_sections
 from opsconsole.plans.admin.rows import latest_request, size_of
 from opsconsole.plans.models import Plan
@@ -41,7 +41,7 @@ class ApprovePlan(Action[Plan]):
     permission = "approvals.decide_request"
     form = ApproveForm
 
-    def offered(self, actor: Actor, row: Plan) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Plan) -> bool:
         """While approvals are wanted."""
         return row.status == PlanState.STAGED
 
@@ -66,17 +66,22 @@ class ApprovePlan(Action[Plan]):
         """What is approved."""
         return {"digest": row.digest}
 
-    def perform(self, *, actor: Actor, row: Plan, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Plan]) -> Answer:
         """Approve it, if it is still what was seen."""
 
         def render(plan: Plan) -> Answer:
-            require_seen(data["digest"], plan.digest)
+            require_seen(press.data["digest"], plan.digest)
             if plan.status == PlanState.APPROVED:
                 return done(now_("Approved: everybody who must agree has agreed."), to=display.row_url(plan))
             return done(now_("Your approval counts; others are still needed."), to=display.row_url(plan))
 
         return decisions.approve_plan.once(
-            key, render, plan_id=row.pk, signature=data["signature"], comment=data["comment"], actor=actor
+            press.key,
+            render,
+            plan_id=press.row.pk,
+            signature=press.data["signature"],
+            comment=press.data["comment"],
+            actor=press.actor,
         )
 
 
@@ -90,7 +95,7 @@ class RejectPlan(Action[Plan]):
     permission = "approvals.decide_request"
     form = ReasonForm
 
-    def offered(self, actor: Actor, row: Plan) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Plan) -> bool:
         """While people can decide."""
         return row.status in (PlanState.STAGED, PlanState.APPROVED)
 
@@ -106,14 +111,14 @@ class RejectPlan(Action[Plan]):
             "size": size_of(row),
         }
 
-    def perform(self, *, actor: Actor, row: Plan, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Plan]) -> Answer:
         """Reject it."""
         return decisions.reject_plan.once(
-            key,
+            press.key,
             then(lambda _plan: now_("The plan is rejected."), display.row_url),
-            plan_id=row.pk,
-            reason=data["reason"],
-            actor=actor,
+            plan_id=press.row.pk,
+            reason=press.data["reason"],
+            actor=press.actor,
         )
 
 
@@ -135,12 +140,12 @@ class RevokeApproval(Action[Plan]):
         """What is taken back."""
         return now_("Take back your approval of “%(name)s”?") % {"name": row.name}
 
-    def perform(self, *, actor: Actor, row: Plan, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Plan]) -> Answer:
         """Take it back."""
         return decisions.revoke_approval.once(
-            key,
+            press.key,
             then(lambda _plan: now_("Your approval is taken back."), display.row_url),
-            plan_id=row.pk,
-            reason=data["reason"],
-            actor=actor,
+            plan_id=press.row.pk,
+            reason=press.data["reason"],
+            actor=press.actor,
         )

@@ -17,9 +17,9 @@ from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import Action, ActionForm, done, then
+from opsconsole.core.admin.actions import Action, ActionForm, Press, done, then
 from opsconsole.core.admin.display import Text
-from opsconsole.core.idempotency import Answer, RequestKey
+from opsconsole.core.idempotency import Answer
 from opsconsole.plans.admin.rows import PlanAction
 from opsconsole.plans.models import Plan
 from opsconsole.plans.services import drafts
@@ -120,11 +120,11 @@ class DraftPlan(Action[None]):
         self.label = format_lazy(_("New: {type}"), type=type_named(plan_type).label)
         self.form = form_for(plan_type)
 
-    def question(self, row: None) -> Text:  # noqa: ARG002
+    def question(self, _row: None) -> Text:
         """What the type does."""
         return type_named(self.plan_type).summary
 
-    def initial(self, row: None) -> dict[str, Any]:  # noqa: ARG002
+    def initial(self, _row: None) -> dict[str, Any]:
         """An external id that nobody has, and a name."""
         label, today = type_named(self.plan_type).label, timezone.now().date()
         return {
@@ -132,7 +132,7 @@ class DraftPlan(Action[None]):
             "external_id": f"{slugify(label)}-{today:%Y%m%d}-{token_hex(3)}",
         }
 
-    def perform(self, *, actor: Actor, row: None, data: dict[str, Any], key: RequestKey) -> Answer:  # noqa: ARG002
+    def perform(self, press: Press[None]) -> Answer:
         """Write it down."""
 
         def render(made: tuple[Plan, bool]) -> Answer:
@@ -141,8 +141,8 @@ class DraftPlan(Action[None]):
                 return done(now_("The draft is written. Stage it to see what it would do."), to=display.row_url(plan))
             return done(now_("This very plan was drafted before: here it is."), to=display.row_url(plan))
 
-        draft = Draft(external_id=data["external_id"], plan_type=self.plan_type, **_editable(data))
-        return drafts.create_plan.once(key, render, draft=draft, actor=actor)
+        draft = Draft(external_id=press.data["external_id"], plan_type=self.plan_type, **_editable(press.data))
+        return drafts.create_plan.once(press.key, render, draft=draft, actor=press.actor)
 
 
 class EditPlan(PlanAction[Plan]):
@@ -154,7 +154,7 @@ class EditPlan(PlanAction[Plan]):
     icon = "edit"
     permission = "plans.create_plan"
 
-    def offered(self, actor: Actor, row: Plan) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Plan) -> bool:
         """A draft of a type with a form."""
         return row.status == PlanState.DRAFT and row.plan_type in _fields
 
@@ -162,7 +162,7 @@ class EditPlan(PlanAction[Plan]):
         """What follows for the editor."""
         return now_("Edit “%(name)s”. Whoever edits a plan cannot approve it.") % {"name": row.name}
 
-    def make_form(self, actor: Actor, row: Plan, data: Any = None) -> ActionForm:  # noqa: ARG002
+    def make_form(self, _actor: Actor, row: Plan, data: Any = None) -> ActionForm:
         """The form of its type, filled in; the external id stands."""
         form = form_for(row.plan_type)(data, initial=self.initial(row))
         form.fields.pop("external_id")
@@ -173,14 +173,14 @@ class EditPlan(PlanAction[Plan]):
         known = {name: getattr(row, name) for name in EDITABLE if name not in ("payload", "required_approvals")}
         return known | {"required_approvals": row.asked_approvals} | _fields[row.plan_type].initial_of(row.payload)
 
-    def perform(self, *, actor: Actor, row: Plan, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Plan]) -> Answer:
         """Change it."""
         return drafts.edit_plan.once(
-            key,
+            press.key,
             then(lambda _plan: now_("The draft is changed."), display.row_url),
-            plan_id=row.pk,
-            changes=_editable(data),
-            actor=actor,
+            plan_id=press.row.pk,
+            changes=_editable(press.data),
+            actor=press.actor,
         )
 
 

@@ -14,10 +14,10 @@ from opsconsole.approvals import moves, selectors
 from opsconsole.approvals.admin.verdicts import require_seen
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import ActionForm, OptionalReasonForm, ReasonForm, done, refused, then
+from opsconsole.core.admin.actions import ActionForm, OptionalReasonForm, Press, ReasonForm, done, refused, then
 from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Notice, Section
-from opsconsole.core.idempotency import Answer, RequestKey
+from opsconsole.core.idempotency import Answer
 from opsconsole.plans.admin.impact import impact_sections
 from opsconsole.plans.admin.rows import PlanAction, latest_request, size_of, why_not_execute, why_not_new_run
 from opsconsole.plans.models import Plan, Run, Step
@@ -42,7 +42,7 @@ class StagePlan(PlanAction[Plan]):
     tone = "primary"
     permission = "plans.stage_plan"
 
-    def offered(self, actor: Actor, row: Plan) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Plan) -> bool:
         """A draft."""
         return row.status == PlanState.DRAFT
 
@@ -52,13 +52,13 @@ class StagePlan(PlanAction[Plan]):
             "Stage “%(name)s”? Its steps are written down, what it uses is reserved, and approvals are asked for."
         ) % {"name": row.name}
 
-    def perform(self, *, actor: Actor, row: Plan, data: dict[str, Any], key: RequestKey) -> Answer:  # noqa: ARG002
+    def perform(self, press: Press[Plan]) -> Answer:
         """Stage it."""
         return staging.stage_plan.once(
-            key,
+            press.key,
             then(lambda plan: now_("Staged: %(size)s.") % {"size": size_of(plan)}, display.row_url),
-            plan_id=row.pk,
-            actor=actor,
+            plan_id=press.row.pk,
+            actor=press.actor,
         )
 
 
@@ -71,7 +71,7 @@ class BackToDraft(PlanAction[Plan]):
     permission = "plans.create_plan"
     form = OptionalReasonForm
 
-    def offered(self, actor: Actor, row: Plan) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Plan) -> bool:
         """Staged or approved."""
         return row.status in (PlanState.STAGED, PlanState.APPROVED)
 
@@ -81,14 +81,14 @@ class BackToDraft(PlanAction[Plan]):
             "Take “%(name)s” back to draft (%(size)s)? Unless exactly the same is staged again, its approvals are void."
         ) % {"name": row.name, "size": size_of(row)}
 
-    def perform(self, *, actor: Actor, row: Plan, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Plan]) -> Answer:
         """Take it back."""
         return drafts.return_to_draft.once(
-            key,
+            press.key,
             then(lambda _plan: now_("The plan is a draft again."), display.row_url),
-            plan_id=row.pk,
-            reason=data["reason"],
-            actor=actor,
+            plan_id=press.row.pk,
+            reason=press.data["reason"],
+            actor=press.actor,
         )
 
 
@@ -102,7 +102,7 @@ class CancelPlan(PlanAction[Plan]):
     permission = "plans.stage_plan"
     form = ReasonForm
 
-    def offered(self, actor: Actor, row: Plan) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Plan) -> bool:
         """Not begun."""
         return row.status in (PlanState.DRAFT, PlanState.STAGED, PlanState.APPROVED)
 
@@ -113,14 +113,14 @@ class CancelPlan(PlanAction[Plan]):
             "size": size_of(row),
         }
 
-    def perform(self, *, actor: Actor, row: Plan, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Plan]) -> Answer:
         """Give it up."""
         return drafts.cancel_plan.once(
-            key,
+            press.key,
             then(lambda _plan: now_("The plan is cancelled."), display.row_url),
-            plan_id=row.pk,
-            reason=data["reason"],
-            actor=actor,
+            plan_id=press.row.pk,
+            reason=press.data["reason"],
+            actor=press.actor,
         )
 
 
@@ -134,7 +134,7 @@ class ExecutePlan(PlanAction[Plan]):
     permission = "plans.execute_plan"
     form = SeenForm
 
-    def offered(self, actor: Actor, row: Plan) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Plan) -> bool:
         """On its way there."""
         return row.status in (PlanState.STAGED, PlanState.APPROVED)
 
@@ -153,7 +153,7 @@ class ExecutePlan(PlanAction[Plan]):
         """How much goes out."""
         return now_("Execute “%(name)s” now: %(size)s?") % {"name": row.name, "size": size_of(row)}
 
-    def sections(self, actor: Actor, row: Plan) -> Sequence[Section]:  # noqa: ARG002
+    def sections(self, _actor: Actor, row: Plan) -> Sequence[Section]:
         """The impact again."""
         return impact_sections(row.estimated_impact)
 
@@ -165,16 +165,16 @@ class ExecutePlan(PlanAction[Plan]):
         """What was approved."""
         return {"digest": row.digest}
 
-    def perform(self, *, actor: Actor, row: Plan, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Plan]) -> Answer:
         """Queue the run, if the plan is still what was seen."""
 
         def render(outcome: Run | Drifted) -> Answer:
             if isinstance(outcome, Drifted):
                 return refused(outcome.error(), to=display.row_url(outcome.plan))
-            require_seen(data["digest"], outcome.plan.digest)
+            require_seen(press.data["digest"], outcome.plan.digest)
             return done(now_("The run is queued; a worker takes it from here."), to=display.row_url(outcome))
 
-        return execution.execute_plan.once(key, render, plan_id=row.pk, actor=actor)
+        return execution.execute_plan.once(press.key, render, plan_id=press.row.pk, actor=press.actor)
 
 
 class RollBackPlan(PlanAction[Plan]):
@@ -186,7 +186,7 @@ class RollBackPlan(PlanAction[Plan]):
     tone = "danger"
     permission = "plans.execute_plan"
 
-    def offered(self, actor: Actor, row: Plan) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Plan) -> bool:
         """Something was done."""
         return PlanState.ROLLING_BACK.value in row.state.following or live_run(row) is not None
 
@@ -202,7 +202,7 @@ class RollBackPlan(PlanAction[Plan]):
             "size": size_of(row),
         }
 
-    def sections(self, actor: Actor, row: Plan) -> Sequence[Section]:  # noqa: ARG002
+    def sections(self, _actor: Actor, row: Plan) -> Sequence[Section]:
         """What that cannot do."""
         text = (row.estimated_impact or {}).get("irreversible")
         return [Notice(text, "warn", _("What cannot be undone"))] if text else []
@@ -211,13 +211,13 @@ class RollBackPlan(PlanAction[Plan]):
         """The number of steps that were done."""
         return str(_done_steps(row))
 
-    def perform(self, *, actor: Actor, row: Plan, data: dict[str, Any], key: RequestKey) -> Answer:  # noqa: ARG002
+    def perform(self, press: Press[Plan]) -> Answer:
         """Queue the run."""
         return execution.roll_back_plan.once(
-            key,
+            press.key,
             then(lambda _run: now_("The rollback is queued; a worker takes it from here."), display.row_url),
-            plan_id=row.pk,
-            actor=actor,
+            plan_id=press.row.pk,
+            actor=press.actor,
         )
 
 

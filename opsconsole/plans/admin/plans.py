@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 from django.contrib import admin
-from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -19,8 +18,8 @@ from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, Button
 from opsconsole.core.admin.base import ConsoleAdmin, actor_of
-from opsconsole.core.admin.filters import Since
-from opsconsole.core.admin.pages import Column, Facts, Link, Section, Table
+from opsconsole.core.admin.filters import OneOf, Options, Since
+from opsconsole.core.admin.pages import Facts, Link, Section, Table
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
 from opsconsole.journal.selectors import entries_of
 from opsconsole.plans import access, selectors
@@ -40,19 +39,19 @@ STEPS_SHOWN = 10
 RUNS_SHOWN = 10
 
 
-class OfType(SimpleListFilter):
+class OfType(OneOf):
     """Plans of one type."""
 
     title = _("type")
     parameter_name = "plan_type"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:  # noqa: ARG002
+    def options(self, _request: HttpRequest) -> Options:
         """The types there are."""
         return [(plan_type.name, plan_type.label) for plan_type in registered()]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Plan]) -> QuerySet[Plan]:  # noqa: ARG002
+    def narrow(self, _request: HttpRequest, rows: QuerySet[Plan], value: str) -> QuerySet[Plan]:
         """The plans of the type."""
-        return queryset.filter(plan_type=self.value()) if self.value() else queryset
+        return rows.filter(plan_type=value)
 
 
 @admin.register(Plan)
@@ -135,7 +134,7 @@ class PlanAdmin(ConsoleAdmin[Plan]):
         runs = cast(RunAdmin, self.admin_site._registry[Run])
         return [*(runs.buttons(request, run) if run else []), *super().buttons(request, row)]
 
-    def sections(self, request: HttpRequest, row: Plan) -> Sequence[Section]:
+    def sections(self, _request: HttpRequest, row: Plan) -> Sequence[Section]:
         """What is going on, what it would do, what was asked for."""
         run = live_run(row)
         return [

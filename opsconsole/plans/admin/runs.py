@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin
@@ -16,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.base import ConsoleAdmin
+from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Facts, Fragment, Section, Table, table_of
 from opsconsole.plans import selectors
 from opsconsole.plans.admin.control import CancelRun, PauseRun, ResumeRun, RetryRun
@@ -30,17 +32,27 @@ PROGRESS = "console/sections/progress.html"
 BAR = "console/progress_bar.html"
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The steps of one state in a bar of a hundred parts: from where, how long."""
+
+    state: str
+    label: Text
+    count: int
+    start: str
+    length: str
+
+
 def _shares(run: Run) -> dict[str, Any]:
     progress = selectors.progress_of(run)
-    return {
-        "run": run,
-        "progress": progress,
-        "shares": [
-            (state, StepState(state).label, count, f"{count * 100 / progress.total:.3f}")
-            for state, count in progress.by_state.items()
-            if count and state != StepState.PENDING
-        ],
-    }
+    shares: list[Share] = []
+    start = 0.0
+    for state, count in progress.by_state.items():
+        if count and state != StepState.PENDING:
+            length = count * 100 / progress.total
+            shares.append(Share(state, StepState(state).label, count, f"{start:.3f}", f"{length:.3f}"))
+            start += length
+    return {"run": run, "progress": progress, "shares": shares}
 
 
 def progress_bar(run: Run) -> SafeString:
@@ -92,7 +104,7 @@ class RunAdmin(ConsoleAdmin[Run]):
         """The progress alone, for the page that looks again."""
         return {"progress": self.progress_view}
 
-    def progress_view(self, request: HttpRequest, row: Run) -> HttpResponse:  # noqa: ARG002
+    def progress_view(self, _request: HttpRequest, row: Run) -> HttpResponse:
         """The progress alone; the header says whether to look again."""
         body = render_to_string("console/progress_inside.html", _progress(row))
         return HttpResponse(body, headers={"Ops-Live": "yes" if row.is_live else "no", "Cache-Control": "no-store"})
@@ -144,7 +156,7 @@ class RunAdmin(ConsoleAdmin[Run]):
         """Its state."""
         return display.state_of(row)
 
-    def sections(self, request: HttpRequest, row: Run) -> Sequence[Section]:  # noqa: ARG002
+    def sections(self, _request: HttpRequest, row: Run) -> Sequence[Section]:
         """How far it has come, what came of it, and the steps worth a look."""
         notable = selectors.steps_of(row).exclude(status__in=(StepState.SUCCEEDED, StepState.PENDING))
         return [
@@ -171,7 +183,7 @@ class RunAdmin(ConsoleAdmin[Run]):
             [[cell(state, count) for state, count in counted.items()]],
         )
 
-    def side(self, request: HttpRequest, row: Run) -> Sequence[Section]:  # noqa: ARG002
+    def side(self, _request: HttpRequest, row: Run) -> Sequence[Section]:
         """Its times, who asked, who has it."""
         return [
             Facts(

@@ -1,4 +1,4 @@
-"""Steps: the list, the page of one with what its target said, and the form by which a person resolves an unknown one."""
+"""Steps: the list, the page of one with what its target said, and the form that resolves an unknown one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import MAX_REASON, ActionForm, then
+from opsconsole.core.admin.actions import MAX_REASON, ActionForm, Press, then
 from opsconsole.core.admin.base import ConsoleAdmin
 from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.filters import StatusWithin
 from opsconsole.core.admin.pages import Column, Facts, Link, Notice, Section, Table
-from opsconsole.core.idempotency import Answer, RequestKey
+from opsconsole.core.idempotency import Answer
 from opsconsole.plans.admin.rows import PlanAction, visible_steps
 from opsconsole.plans.models import Plan, Run, Step
 from opsconsole.plans.services import resolution
@@ -51,8 +51,9 @@ def money_of(step: Step) -> SafeString | str:
 
 def steps_url(plan: Plan, direction: str, revision: int, **narrowed: str) -> str:
     """The list of the steps of one direction of a plan."""
-    facts = {"plan__id__exact": plan.pk, "revision__exact": revision, "direction__exact": direction}
-    return display.list_url(Step, **facts, **narrowed)
+    return display.list_url(
+        Step, plan__id__exact=plan.pk, revision__exact=revision, direction__exact=direction, **narrowed
+    )
 
 
 def steps_table(steps: Iterable[Step], *, more: Link | None, empty: Text = "", title: Text = "") -> Table:
@@ -111,7 +112,7 @@ class ResolveStep(PlanAction[Step]):
     permission = "plans.resolve_step"
     form = ResolutionForm
 
-    def offered(self, actor: Actor, row: Step) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Step) -> bool:
         """An unknown one."""
         return row.status == StepState.UNKNOWN
 
@@ -123,21 +124,21 @@ class ResolveStep(PlanAction[Step]):
             "what": summary_of(row),
         }
 
-    def sections(self, actor: Actor, row: Step) -> Sequence[Section]:  # noqa: ARG002
+    def sections(self, _actor: Actor, row: Step) -> Sequence[Section]:
         """What was sent, under which key."""
         return [_sent(row)]
 
-    def perform(self, *, actor: Actor, row: Step, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Step]) -> Answer:
         """Settle it."""
         return resolution.resolve_step.once(
-            key,
+            press.key,
             then(lambda step: now_("Resolved as %(state)s.") % {"state": step.state.label}, display.row_url),
-            plan_id=row.plan_id,
-            step_id=row.pk,
-            outcome=data["outcome"],
-            evidence=data["evidence"],
-            reference=data["reference"],
-            actor=actor,
+            plan_id=press.row.plan_id,
+            step_id=press.row.pk,
+            outcome=press.data["outcome"],
+            evidence=press.data["evidence"],
+            reference=press.data["reference"],
+            actor=press.actor,
         )
 
 
@@ -209,7 +210,7 @@ class StepAdmin(ConsoleAdmin[Step]):
         """Its state."""
         return step_state(row)
 
-    def sections(self, request: HttpRequest, row: Step) -> Sequence[Section]:  # noqa: ARG002
+    def sections(self, _request: HttpRequest, row: Step) -> Sequence[Section]:
         """What was sent, what was answered, how it would be undone."""
         sections: list[Section] = []
         if row.status == StepState.UNKNOWN:
@@ -222,14 +223,12 @@ class StepAdmin(ConsoleAdmin[Step]):
         sections.append(_answer(row))
         sections.append(_sent(row))
         if row.compensation:
-            sections.append(
-                Facts(_("How it would be undone"), display.members(row.compensation))
-            )
+            sections.append(Facts(_("How it would be undone"), display.members(row.compensation)))
         elif row.direction == Direction.EXECUTE:
             sections.append(Notice(_("This step cannot be undone."), "warn"))
         return sections
 
-    def side(self, request: HttpRequest, row: Step) -> Sequence[Section]:  # noqa: ARG002
+    def side(self, _request: HttpRequest, row: Step) -> Sequence[Section]:
         """Where it belongs, and its times."""
         undone_by = row.undone_by.first()
         rows: list[tuple[Any, Any]] = [

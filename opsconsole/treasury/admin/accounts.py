@@ -61,7 +61,7 @@ class AccountAdmin(ConsoleAdmin[Account]):
         """Its state."""
         return display.state_of(row)
 
-    def sections(self, request: HttpRequest, row: Account) -> Sequence[Section]:  # noqa: ARG002
+    def sections(self, _request: HttpRequest, row: Account) -> Sequence[Section]:
         """Its balance."""
         balance = display.money(row.ledger_balance, row.currency)
         return [Figures(_("Account"), [(_("balance by the ledger"), balance, "")])]
@@ -87,7 +87,7 @@ class AccountAdmin(ConsoleAdmin[Account]):
             timeline(request, entries_of(row)[:SHOWN_ON_PAGES], more=all_entries_of(Account._meta.db_table, row.pk)),
         ]
 
-    def side(self, request: HttpRequest, row: Account) -> Sequence[Section]:  # noqa: ARG002
+    def side(self, _request: HttpRequest, row: Account) -> Sequence[Section]:
         """Where it is kept."""
         return [
             Facts(

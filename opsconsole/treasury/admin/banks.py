@@ -63,14 +63,16 @@ class BankAdmin(ConsoleAdmin[Bank]):
                 [_("corridor"), _("account")],
                 [
                     [display.row_link(route), route.account.name]
-                    for route in Route.objects.filter(bank=row).select_related("account").order_by("currency", "country")
+                    for route in Route.objects.filter(bank=row)
+                    .select_related("account")
+                    .order_by("currency", "country")
                 ],
                 empty=_("No route leads through this bank."),
             ),
             timeline(request, entries, more=all_entries_of(Bank._meta.db_table, row.pk)),
         ]
 
-    def side(self, request: HttpRequest, row: Bank) -> Sequence[Section]:  # noqa: ARG002
+    def side(self, _request: HttpRequest, row: Bank) -> Sequence[Section]:
         """How it is spoken to."""
         unsettled = Instruction.objects.filter(bank=row, status=InstructionState.SENT).count()
         has_secret = Bank.objects.filter(pk=row.pk).exclude(secret="").exists()

@@ -25,9 +25,7 @@ class InstructionAdmin(ConsoleAdmin[Instruction]):
 
     list_display = ("end_to_end_id", "state", "money_amount", "of_payout", "of_plan", "bank", "sent", "settled")
     list_filter = (
-        StatusWithin.of(
-            InstructionState, indexed=OPEN_INSTRUCTIONS, parents=("plan__id__exact", "payout__id__exact")
-        ),
+        StatusWithin.of(InstructionState, indexed=OPEN_INSTRUCTIONS, parents=("plan__id__exact", "payout__id__exact")),
     )
     list_select_related = ("payout", "plan", "bank", "account", "step")
     ordering = ("-id",)
@@ -39,12 +37,9 @@ class InstructionAdmin(ConsoleAdmin[Instruction]):
         actor.require("treasury.view_instruction")
         return Instruction.objects.select_related("payout", "plan", "account", "step", "bank").defer("bank__secret")
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Instruction], search_term: str
-    ) -> tuple[QuerySet[Instruction], bool]:  # noqa: ARG002 - Django's form
+    def find(self, rows: QuerySet[Instruction], words: str) -> QuerySet[Instruction]:
         """What an index finds."""
-        term = search_term.strip()
-        return (queryset.filter(Q(end_to_end_id=term) | Q(payout__external_id=term)) if term else queryset), False
+        return rows.filter(Q(end_to_end_id=words) | Q(payout__external_id=words))
 
     @admin.display(description=_("state"))
     def state(self, instruction: Instruction) -> SafeString:
@@ -80,7 +75,7 @@ class InstructionAdmin(ConsoleAdmin[Instruction]):
         """Its state."""
         return display.state_of(row)
 
-    def sections(self, request: HttpRequest, row: Instruction) -> Sequence[Section]:  # noqa: ARG002
+    def sections(self, _request: HttpRequest, row: Instruction) -> Sequence[Section]:
         """What was sent, through whom, and what the bank said."""
         return [
             Facts(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -14,11 +13,11 @@ from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import Action, OptionalReasonForm, ReasonForm, then
+from opsconsole.core.admin.actions import Action, OptionalReasonForm, Press, ReasonForm, then
 from opsconsole.core.admin.base import ConsoleAdmin
 from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Column, Facts, Notice, Section, Table
-from opsconsole.core.idempotency import Answer, RequestKey
+from opsconsole.core.idempotency import Answer
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
 from opsconsole.journal.selectors import entries_of
 from opsconsole.treasury import access, selectors
@@ -46,11 +45,11 @@ class HoldPayout(Action[Payout]):
     permission = "treasury.hold_payout"
     form = ReasonForm
 
-    def offered(self, actor: Actor, row: Payout) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Payout) -> bool:
         """Payable, or in the hands of a plan, which is then said."""
         return row.status in (PayoutState.PAYABLE, PayoutState.RESERVED)
 
-    def obstacle(self, actor: Actor, row: Payout) -> Text:  # noqa: ARG002
+    def obstacle(self, _actor: Actor, row: Payout) -> Text:
         """A plan has hold of it."""
         return now_("A plan has reserved it; take that plan back first.") if row.plan_id else ""
 
@@ -60,14 +59,14 @@ class HoldPayout(Action[Payout]):
             row
         )
 
-    def perform(self, *, actor: Actor, row: Payout, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Payout]) -> Answer:
         """Hold it."""
         return payouts.hold_payout.once(
-            key,
+            press.key,
             then(lambda _payout: now_("The payout is held."), display.row_url),
-            payout_id=row.pk,
-            reason=data["reason"],
-            actor=actor,
+            payout_id=press.row.pk,
+            reason=press.data["reason"],
+            actor=press.actor,
         )
 
 
@@ -81,7 +80,7 @@ class ReleasePayout(Action[Payout]):
     permission = "treasury.hold_payout"
     form = OptionalReasonForm
 
-    def offered(self, actor: Actor, row: Payout) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Payout) -> bool:
         """Held."""
         return row.status == PayoutState.HELD
 
@@ -89,14 +88,14 @@ class ReleasePayout(Action[Payout]):
         """What is released."""
         return now_("Release the payout %(id)s: %(money)s to %(name)s? Plans may take it again.") % size_of(row)
 
-    def perform(self, *, actor: Actor, row: Payout, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Payout]) -> Answer:
         """Release it."""
         return payouts.release_payout.once(
-            key,
+            press.key,
             then(lambda _payout: now_("The payout is payable again."), display.row_url),
-            payout_id=row.pk,
-            reason=data["reason"],
-            actor=actor,
+            payout_id=press.row.pk,
+            reason=press.data["reason"],
+            actor=press.actor,
         )
 
 
@@ -110,7 +109,7 @@ class RetryPayout(Action[Payout]):
     permission = "treasury.hold_payout"
     form = ReasonForm
 
-    def offered(self, actor: Actor, row: Payout) -> bool:  # noqa: ARG002
+    def offered(self, _actor: Actor, row: Payout) -> bool:
         """Failed or returned."""
         return row.status in (PayoutState.FAILED, PayoutState.RETURNED)
 
@@ -120,14 +119,14 @@ class RetryPayout(Action[Payout]):
             size_of(row)
         )
 
-    def perform(self, *, actor: Actor, row: Payout, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Payout]) -> Answer:
         """Make it payable."""
         return payouts.retry_payout.once(
-            key,
+            press.key,
             then(lambda _payout: now_("The payout is payable again."), display.row_url),
-            payout_id=row.pk,
-            reason=data["reason"],
-            actor=actor,
+            payout_id=press.row.pk,
+            reason=press.data["reason"],
+            actor=press.actor,
         )
 
 
@@ -180,11 +179,9 @@ class PayoutAdmin(ConsoleAdmin[Payout]):
         """The payouts the actor may see."""
         return access.visible_payouts(actor).select_related("plan")
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Payout], search_term: str
-    ) -> tuple[QuerySet[Payout], bool]:  # noqa: ARG002 - Django's form
+    def find(self, rows: QuerySet[Payout], words: str) -> QuerySet[Payout]:
         """What an index finds."""
-        return (selectors.search_payouts(queryset, search_term) if search_term.strip() else queryset), False
+        return selectors.search_payouts(rows, words)
 
     @admin.display(description=_("amount"))
     def money_amount(self, payout: Payout) -> SafeString:
@@ -233,8 +230,6 @@ class PayoutAdmin(ConsoleAdmin[Payout]):
                     (_("came in"), display.moment(row.created_at)),
                 ],
             ),
-            instructions_table(
-                row.instructions.order_by("-id"), _("Submissions"), _("It was never part of a plan.")
-            ),
+            instructions_table(row.instructions.order_by("-id"), _("Submissions"), _("It was never part of a plan.")),
             timeline(request, entries, more=all_entries_of(Payout._meta.db_table, row.pk)),
         ]

@@ -15,15 +15,15 @@ from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import Action, ActionForm, ReasonForm, then
+from opsconsole.core.admin.actions import Action, ActionForm, Press, ReasonForm, then
 from opsconsole.core.admin.base import ConsoleAdmin
 from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Facts, Section
-from opsconsole.core.idempotency import Answer, RequestKey
+from opsconsole.core.idempotency import Answer
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
 from opsconsole.journal.selectors import entries_of
 from opsconsole.treasury import access
-from opsconsole.treasury.models import Account, Route
+from opsconsole.treasury.models import Route
 from opsconsole.treasury.services import routes
 from opsconsole.treasury.states import AccountKind, AccountState
 
@@ -68,19 +68,21 @@ class ChangeRoute(Action[Route]):
         """The account that pays now."""
         return {"account": str(row.account_id)}
 
-    def perform(self, *, actor: Actor, row: Route, data: dict[str, Any], key: RequestKey) -> Answer:
+    def perform(self, press: Press[Route]) -> Answer:
         """Lead it there."""
         return routes.change_route.once(
-            key,
+            press.key,
             then(
-                lambda route: now_("%(corridor)s goes through %(account)s.")
-                % {"corridor": route.corridor, "account": route.account.name},
+                lambda route: (
+                    now_("%(corridor)s goes through %(account)s.")
+                    % {"corridor": route.corridor, "account": route.account.name}
+                ),
                 display.row_url,
             ),
-            route_id=row.pk,
-            account_id=data["account"],
-            reason=data["reason"],
-            actor=actor,
+            route_id=press.row.pk,
+            account_id=press.data["account"],
+            reason=press.data["reason"],
+            actor=press.actor,
         )
 
 

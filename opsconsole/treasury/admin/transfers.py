@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -17,12 +18,12 @@ from opsconsole.core.admin.pages import Column, Facts, Section, Table
 from opsconsole.treasury.models import Leg, Transfer
 
 
-def moved(legs: Sequence[Leg]) -> SafeString | str:
+def moved(legs: Iterable[Leg]) -> SafeString | str:
     """What changed hands: the sum of what came in, by currency."""
-    sums = {}
+    sums: dict[str, Decimal] = {}
     for leg in legs:
         if leg.amount > 0:
-            sums[leg.currency] = sums.get(leg.currency, 0) + leg.amount
+            sums[leg.currency] = sums.get(leg.currency, Decimal(0)) + leg.amount
     return display.sums(sums)
 
 
@@ -41,12 +42,9 @@ class TransferAdmin(ConsoleAdmin[Transfer]):
         actor.require("treasury.view_transfer")
         return Transfer.objects.select_related("plan", "step").prefetch_related("legs")
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Transfer], search_term: str
-    ) -> tuple[QuerySet[Transfer], bool]:  # noqa: ARG002 - Django's form
+    def find(self, rows: QuerySet[Transfer], words: str) -> QuerySet[Transfer]:
         """What an index finds."""
-        term = search_term.strip()
-        return (queryset.filter(reference=term) if term else queryset), False
+        return rows.filter(reference=words)
 
     @admin.display(description=_("amount"))
     def money_moved(self, transfer: Transfer) -> SafeString | str:
@@ -63,7 +61,7 @@ class TransferAdmin(ConsoleAdmin[Transfer]):
         """When."""
         return display.moment(transfer.booked_at)
 
-    def sections(self, request: HttpRequest, row: Transfer) -> Sequence[Section]:  # noqa: ARG002
+    def sections(self, _request: HttpRequest, row: Transfer) -> Sequence[Section]:
         """Its legs, and where it comes from."""
         return [
             Table(
@@ -75,7 +73,9 @@ class TransferAdmin(ConsoleAdmin[Transfer]):
                         leg.account.bank.name,
                         display.money(leg.amount, leg.currency),
                     ]
-                    for leg in row.legs.select_related("account__bank").defer("account__bank__secret").order_by("amount")
+                    for leg in row.legs.select_related("account__bank")
+                    .defer("account__bank__secret")
+                    .order_by("amount")
                 ],
             ),
             Facts(

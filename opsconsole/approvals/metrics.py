@@ -15,7 +15,8 @@ _OLDEST = (
 )
 _WAITS = """
     with actions as (select distinct action from approvals_policies union select action from approvals_waits)
-    select a.action, coalesce(w.decided, 0), coalesce(w.seconds, 0) from actions a left join approvals_waits w using (action) order by 1
+    select a.action, coalesce(w.decided, 0), coalesce(w.seconds, 0)
+    from actions a left join approvals_waits w using (action) order by 1
 """
 
 

@@ -58,11 +58,12 @@ def due_deliveries(*, limit: int = 100) -> list[UUID]:
 
 
 @operation
-def claim_delivery(*, delivery_id: UUID, actor: Actor) -> OutboxDelivery | None:  # noqa: ARG001 - the author is kept
+def claim_delivery(*, delivery_id: UUID, actor: Actor) -> OutboxDelivery | None:
     """Take a delivery for the length of a lease; None when it is done, or another worker has it."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "update core_outbox_deliveries set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => %s)"
+            "update core_outbox_deliveries set attempts = attempts + 1,"
+            " next_attempt_at = now() + make_interval(secs => %s)"
             " where id = %s and status = 'due' and next_attempt_at <= now()",
             [LEASE.total_seconds(), delivery_id],
         )
@@ -72,14 +73,14 @@ def claim_delivery(*, delivery_id: UUID, actor: Actor) -> OutboxDelivery | None:
 
 
 @operation
-def finish_delivery(*, delivery_id: UUID, error: str, actor: Actor) -> None:  # noqa: ARG001
+def finish_delivery(*, delivery_id: UUID, error: str, actor: Actor) -> None:
     """Note how a delivery went: delivered without an error, due again after a pause with one, dead at the last."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
             update core_outbox_deliveries set
               status = case when %(error)s = '' then 'delivered' when attempts >= %(most)s then 'dead' else 'due' end,
-              next_attempt_at = now() + least(make_interval(secs => %(longest)s), interval '2 seconds' * power(2, attempts)),
+              next_attempt_at = now() + make_interval(secs => least(%(longest)s, 2 * power(2, attempts))),
               error = %(error)s
             where id = %(id)s and status = 'due'
             """,

@@ -15,7 +15,7 @@ HEARTBEATS_LIVE = timedelta(days=1)
 
 
 @operation
-def drop_old(*, actor: Actor) -> None:  # noqa: ARG001 - the author is kept by the operation
+def drop_old(*, actor: Actor) -> None:
     """Delete stored answers, delivered events and heartbeats that are past their life."""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -165,7 +165,7 @@ class PlanType(ABC):
     def reopen(self, plan: Plan, direction: Direction) -> None:
         """Make failed steps ready to be tried again; raises RuleBroken where one can no longer be."""
 
-    def report(self, run: Run) -> dict[str, Any]:
+    def report(self, run: Run) -> dict[str, Any]:  # noqa: ARG002 - for those that have something to say
         """What a run that ended did, in the domain's words."""
         return {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from opsconsole.approvals.models import Decision, Request, SignerKey
 from opsconsole.core.actors import Actor
 from opsconsole.plans.models import Plan
 from opsconsole.plans.services import staging
+from opsconsole.treasury.services.banks import fund_account
 from tests.admin.conftest import contents, messages_of, press, send, verbs
-from tests.world import World
+from tests.world import TESTER, World, add_payouts
 
 
 def url(row: Any, name: str = "change") -> str:
@@ -99,3 +101,21 @@ def test_keys_are_registered_and_revoked_by_their_owner(world: World, browse: Ca
     press(client, url(key, "revoke"))
     key.refresh_from_db()
     assert key.revoked_at is not None
+
+
+def test_above_the_threshold_a_signature_is_asked_for(
+    world: World, draft: Callable[..., Plan], browse: Callable[..., Client], person: Callable[..., Actor]
+) -> None:
+    fund_account(account_id=world.account.pk, amount=Decimal(1_000_000), reference="more", actor=TESTER)
+    add_payouts(count=2, amount=Decimal(600_000), actor=TESTER, prefix="BIG")
+    plan = draft("big")
+    staging.stage_plan(plan_id=plan.pk, actor=person("ops"))
+    client = browse("finance_ops")
+    for address in (reverse("admin:plans_plan_approve", args=[plan.pk]), url(Request.objects.get(), "approve")):
+        before = contents()
+        answer = press(client, address)
+        assert answer.status_code == 400
+        assert "signature" in answer.context["form"].errors
+        assert contents() == before
+    plan.refresh_from_db()
+    assert plan.required_approvals == 3

@@ -45,6 +45,7 @@ MAY: dict[str, set[str]] = {
     "approvals_request_comment": RUNNERS,
     "approvals_signerkey_register": RUNNERS,
     "approvals_signerkey_revoke": RUNNERS,
+    "treasury_payout_import": PAYERS,
     "treasury_payout_hold": PAYERS,
     "treasury_payout_release": PAYERS,
     "treasury_payout_retry": PAYERS,

@@ -99,6 +99,33 @@ def test_pages_by_role(full: World, browse: Callable[..., Client], role: str) ->
             assert client.get(page_url(rows[label])).status_code == (200 if allowed else 403), label
 
 
+def test_the_front_page_tells_how_things_stand(full: World, browse: Callable[..., Client]) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        page = browse("ops").get(reverse("admin:index")).content.decode()
+    assert len(queries) <= 40
+    for told in ("Waiting for my approval", "Live runs", "Unknown steps", "last checkpoint", "worker", "payable"):
+        assert told.lower() in page.lower(), told
+    nothing = browse("dev").get(reverse("admin:index")).content.decode()
+    assert "nothing to see here yet" in nothing
+    assert "payable" not in nothing
+
+
+@pytest.mark.parametrize("app", ["plans", "approvals", "treasury", "journal", "core"])
+def test_the_page_of_an_app(full: World, browse: Callable[..., Client], app: str) -> None:
+    assert browse("auditor").get(reverse("admin:app_list", args=[app])).status_code == 200
+    assert browse("dev").get(reverse("admin:app_list", args=[app])).status_code == 404
+
+
+def test_refusals_are_pages_of_ours(browse: Callable[..., Client]) -> None:
+    client = browse("dev")
+    assert "You may not do this" in client.get(list_url("plans.plan")).content.decode()
+    assert "There is nothing here" in browse("ops").get(f"{list_url('plans.plan')}{uuid4()}/change/").content.decode()
+
+
+def test_passwords_are_not_changed_by_django(browse: Callable[..., Client]) -> None:
+    assert browse("ops").get("/admin/password_change/").status_code == 404
+
+
 def test_strangers_must_log_in(full: World) -> None:
     client = Client()
     for label, row in a_row_of_each():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 from django.test import Client
@@ -130,6 +131,26 @@ def test_pressing_twice_is_pressing_once(
     assert verbs().count("run.queued") == 1
     reused = client.post(url(plan, "rollback"), {**form, "typed": "0"})
     assert reused.status_code == 409  # its own action: the key is free there, the plan is not
+
+
+def test_the_same_form_at_the_same_moment(
+    world: World,
+    approved: Callable[..., Plan],
+    browse: Callable[..., Client],
+    connect_as: Callable[..., Any],
+    person: Callable[..., Actor],
+) -> None:
+    plan = approved(total="500")
+    client, key = browse("finance_ops"), str(uuid4())
+    scope = f"{person('finance_ops').id} POST plans_plan_execute"
+    first = connect_as("ops_app")
+    with first.transaction():  # the first press is still running
+        first.execute("select pg_advisory_xact_lock(hashtextextended(%s || chr(31) || %s, 0))", [scope, key])
+        answer = client.post(url(plan, "execute"), {"key": key, "digest": plan.digest, "typed": "4"})
+        assert messages_of(answer) == ["This is being done already."]
+        assert not Run.objects.exists()
+    assert client.post(url(plan, "execute"), {"key": key, "digest": plan.digest, "typed": "4"}).status_code == 302
+    assert Run.objects.count() == 1
 
 
 def test_a_key_is_good_for_one_content(world: World, draft: Callable[..., Plan], browse: Callable[..., Client]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
@@ -83,3 +86,36 @@ def test_an_account_shows_what_moved(world: World, executed: Callable[..., Any],
     page = browse("auditor").get(url(world.account)).content.decode()
     assert "settlement to in transit" in page
     assert f"{world.account.ledger_balance:,.2f}" in page
+
+
+HEADER = "external_id,beneficiary_name,iban,bic,amount,currency,due_date,remittance"
+GOOD = "IN-1,Ada GmbH,DE25370400449046584330,COBADEFFXXX,12.50,EUR,2025-07-01,Invoice 1"
+
+
+def a_file(*lines: str, name: str = "payouts.csv", packed: bool = False) -> SimpleUploadedFile:
+    content = "\n".join([HEADER, *lines, ""]).encode()
+    return SimpleUploadedFile(name, gzip.compress(content) if packed else content)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_payouts_come_in_by_file(world: World, browse: Callable[..., Client], packed: bool) -> None:
+    client, address = browse("finance_ops"), reverse("admin:treasury_payout_import")
+    answer = press(client, address, file=a_file(GOOD, packed=packed))
+    assert messages_of(answer) == ["1 payouts loaded (12.50 EUR), 0 were there already."]
+    assert Payout.objects.get(external_id="IN-1").beneficiary_name == "Ada GmbH"
+    again = press(client, address, file=a_file(GOOD, packed=packed))
+    assert messages_of(again) == ["0 payouts loaded (0), 1 were there already."]
+    assert verbs().count("payouts.imported") == 1
+
+
+def test_a_bad_line_refuses_the_file(world: World, browse: Callable[..., Client]) -> None:
+    client, address = browse("finance_ops"), reverse("admin:treasury_payout_import")
+    before = contents()
+    bad = GOOD.replace("IN-1", "IN-2").replace("12.50", "-1")
+    answer = press(client, address, file=a_file(GOOD, bad))
+    assert answer.status_code == 422
+    assert "line 3: amount is not positive" in answer.content.decode()
+    for wrong, status in ((SimpleUploadedFile("x.csv", b"a,b\n1,2\n"), 400), (SimpleUploadedFile("x.csv", b""), 400)):
+        assert press(client, address, file=wrong).status_code == status
+    assert press(client, address).status_code == 400
+    assert contents() == before

@@ -1,4 +1,4 @@
-"""The bank resets connections, says 503, says nothing, is slow, is killed: each run ends by itself, each payment once."""
+"""The bank resets connections, says 503, says nothing, is slow, is killed: each run ends by itself, all paid once."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def approvals_panel(request: Request, actor: Actor, *, linked: bool) -> Fragment
             "digest": request.digest,
             "expires": display.moment(request.expires_at) if request.status in LIVE else "",
             "signature_required": request.terms.signature_required,
-            "passed": ", ".join(request.terms.passed),
+            "passed": ", ".join(request.terms.passed).replace("_", " "),
             "executors": roles_as_text(request.executors),
             "signing_text": selectors.text_to_sign(request, actor) if can_sign else "",
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self, cast
 
 from django import forms
 from django.utils.translation import gettext as now_
@@ -45,6 +45,11 @@ class ApproveForm(ActionForm):
         help_text=_("Base64 of your Ed25519 signature over the text to sign; needed only where the policy says so."),
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false", "class": "ops-mono"}),
     )
+
+    def ask_for_signature(self, request: Request | None) -> Self:
+        """Make the signature mandatory where the policy of this request does."""
+        self.fields["signature"].required = request is not None and request.terms.signature_required
+        return self
 
 
 class CommentForm(ActionForm):
@@ -91,6 +96,10 @@ class Approve(Action[Request]):
     def initial(self, row: Request) -> dict[str, Any]:
         """What is approved."""
         return {"digest": row.digest}
+
+    def make_form(self, actor: Actor, row: Request, data: Any = None, files: Any = None) -> ActionForm:
+        """With a signature, where the policy asks for one."""
+        return cast(ApproveForm, super().make_form(actor, row, data, files)).ask_for_signature(row)
 
     def perform(self, press: Press[Request]) -> Answer:
         """Approve it, if it is still what was seen."""

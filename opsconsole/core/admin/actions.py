@@ -7,12 +7,14 @@ The form carries a key that is good for one effect, so that pressing twice is pr
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from django import forms
+from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -133,9 +135,9 @@ class Action(Generic[Row]):
         """What the form begins with."""
         return {}
 
-    def make_form(self, _actor: Actor, row: Row, data: Any = None) -> ActionForm:
+    def make_form(self, _actor: Actor, row: Row, data: Any = None, files: Any = None) -> ActionForm:
         """The form, empty or as it was sent."""
-        return self.form(data, initial=self.initial(row), typed=self.typed(row))
+        return self.form(data, files, initial=self.initial(row), typed=self.typed(row))
 
     def perform(self, press: Press[Row]) -> Answer:
         """Call the service, once under the key; an answer made by `done` or `refused`."""
@@ -168,12 +170,23 @@ def then(message: Callable[[Any], Text], to: Callable[[Any], str]) -> Callable[[
 
 def request_key(request: HttpRequest, actor: Actor, action: str, data: Mapping[str, Any]) -> RequestKey:
     """The form's key with what it belongs to: this person, this action, this content."""
-    said = {name: value for name, value in data.items() if name != "key"}
+    said = {name: _digested(value) for name, value in data.items() if name != "key"}
     return RequestKey(
         scope=f"{actor.id} POST {action}",
         key=str(data["key"]),
         fingerprint=fingerprint(path=request.path, body=said),
     )
+
+
+def _digested(value: Any) -> Any:
+    """A file by what is in it, anything else as it is."""
+    if not isinstance(value, UploadedFile):
+        return value
+    running = hashlib.sha256()
+    for chunk in value.chunks():
+        running.update(chunk)
+    value.seek(0)
+    return running.hexdigest()
 
 
 def explain(error: DomainError) -> str:

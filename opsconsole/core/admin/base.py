@@ -226,7 +226,8 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
         row = None if object_id is None else self.row_or_404(request, object_id)
         if not action.allowed(actor, row):
             raise PermissionDenied
-        form = action.make_form(actor, row, request.POST if request.method == "POST" else None)
+        sent = (request.POST, request.FILES) if request.method == "POST" else (None, None)
+        form = action.make_form(actor, row, *sent)
         status = 200
         if request.method == "POST":
             answer = self._perform(request, actor, action, row, form)

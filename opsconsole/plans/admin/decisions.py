@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
@@ -14,7 +14,7 @@ from opsconsole.approvals.models import Request
 from opsconsole.approvals.states import OPEN
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import Action, OptionalReasonForm, Press, ReasonForm, done, then
+from opsconsole.core.admin.actions import Action, ActionForm, OptionalReasonForm, Press, ReasonForm, done, then
 from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Section
 from opsconsole.core.idempotency import Answer
@@ -65,6 +65,10 @@ class ApprovePlan(Action[Plan]):
     def initial(self, row: Plan) -> dict[str, Any]:
         """What is approved."""
         return {"digest": row.digest}
+
+    def make_form(self, actor: Actor, row: Plan, data: Any = None, files: Any = None) -> ActionForm:
+        """With a signature, where the policy asks for one."""
+        return cast(ApproveForm, super().make_form(actor, row, data, files)).ask_for_signature(open_request(row))
 
     def perform(self, press: Press[Plan]) -> Answer:
         """Approve it, if it is still what was seen."""

@@ -162,9 +162,9 @@ class EditPlan(PlanAction[Plan]):
         """What follows for the editor."""
         return now_("Edit “%(name)s”. Whoever edits a plan cannot approve it.") % {"name": row.name}
 
-    def make_form(self, _actor: Actor, row: Plan, data: Any = None) -> ActionForm:
+    def make_form(self, _actor: Actor, row: Plan, data: Any = None, files: Any = None) -> ActionForm:
         """The form of its type, filled in; the external id stands."""
-        form = form_for(row.plan_type)(data, initial=self.initial(row))
+        form = form_for(row.plan_type)(data, files, initial=self.initial(row))
         form.fields.pop("external_id")
         return form
 

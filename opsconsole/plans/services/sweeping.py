@@ -33,7 +33,7 @@ def runs_are_due() -> bool:
 
 
 @operation
-def hand_out_due_runs(*, actor: Actor) -> list[UUID]:  # noqa: ARG001 - the operation keeps its author
+def hand_out_due_runs(*, actor: Actor) -> list[UUID]:
     """The runs to wake a worker for; each is handed out once in ten seconds."""
     with connection.cursor() as cursor:
         cursor.execute(

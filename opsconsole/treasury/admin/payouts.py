@@ -21,6 +21,7 @@ from opsconsole.core.idempotency import Answer
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
 from opsconsole.journal.selectors import entries_of
 from opsconsole.treasury import access, selectors
+from opsconsole.treasury.admin.imports import ImportPayouts
 from opsconsole.treasury.models import Instruction, Payout
 from opsconsole.treasury.services import payouts
 from opsconsole.treasury.states import PayoutState
@@ -174,6 +175,10 @@ class PayoutAdmin(ConsoleAdmin[Payout]):
     search_fields = ("external_id",)
     search_help_text = _("The beginning of an id or of a payee's name, or a whole IBAN")
     row_actions = (HoldPayout(), ReleasePayout(), RetryPayout())
+
+    def list_actions(self) -> Sequence[Action[None]]:
+        """Bring some in."""
+        return [ImportPayouts()]
 
     def visible(self, actor: Actor) -> QuerySet[Payout]:
         """The payouts the actor may see."""

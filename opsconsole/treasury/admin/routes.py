@@ -51,9 +51,9 @@ class ChangeRoute(Action[Route]):
             "Lead %(corridor)s through another account? New plans take the new way; what is staged keeps the old one."
         ) % {"corridor": row.corridor}
 
-    def make_form(self, actor: Actor, row: Route, data: Any = None) -> ActionForm:
+    def make_form(self, actor: Actor, row: Route, data: Any = None, files: Any = None) -> ActionForm:
         """With the accounts that could pay this corridor."""
-        form = super().make_form(actor, row, data)
+        form = super().make_form(actor, row, data, files)
         accounts = access.visible_accounts(actor).filter(
             kind=AccountKind.SETTLEMENT, currency=row.currency, status=AccountState.ACTIVE
         )

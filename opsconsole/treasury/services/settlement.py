@@ -100,7 +100,7 @@ class _Sent:
 
 
 @operation
-def claim_wake_ups(*, actor: Actor) -> list[UUID]:  # noqa: ARG001 - the author is kept by the operation
+def claim_wake_ups(*, actor: Actor) -> list[UUID]:
     """The `http` banks with something to be asked for, each at most once in WAKE_UP."""
     parameters: list[Any] = [WAKE_UP, GatewayKind.HTTP]
     with connection.cursor() as cursor:
@@ -119,7 +119,7 @@ def claim_wake_ups(*, actor: Actor) -> list[UUID]:  # noqa: ARG001 - the author 
 
 
 @operation
-def allow_wake_up(*, bank_id: UUID, actor: Actor) -> None:  # noqa: ARG001
+def allow_wake_up(*, bank_id: UUID, actor: Actor) -> None:
     """Say that the worker which was woken is done: the next one may be woken at once."""
     with connection.cursor() as cursor:
         cursor.execute("update treasury_banks set wake_at = now() where id = %s", [bank_id])

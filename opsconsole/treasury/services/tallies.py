@@ -9,7 +9,7 @@ from opsconsole.core.operations import operation
 
 
 @operation
-def add_up(*, actor: Actor) -> int:  # noqa: ARG001 - the author is kept by the operation
+def add_up(*, actor: Actor) -> int:
     """Replace all tallies by their sums; how many rows that saved. Bookkeeping: leaves no journal entry.
 
     One statement: whoever reads sees the sums before or after, never in between; differences that are being written

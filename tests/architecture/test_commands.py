@@ -1,0 +1,46 @@
+"""Every management command has a test, named here."""
+
+from __future__ import annotations
+
+import re
+
+from tests.architecture.source import PACKAGE, ROOT
+
+# Command -> the file that tests it.
+TESTED = {
+    "dburl": "tests/embedded/test_manage.py",
+    "demo": "tests/stories/test_demo.py",
+    "import_payouts": "tests/treasury/test_imports.py",
+    "issue_token": "tests/core/test_commands.py",
+    "journal": "tests/journal/test_exports.py",
+    "migrate": "tests/core/test_people.py",
+    "rotate_field_keys": "tests/core/test_secrets.py",
+    "scheduler": "tests/api/test_outages.py",
+    "seed_demo": "tests/treasury/test_seed_demo.py",
+    "up": "tests/embedded/test_up.py",
+    "worker": "tests/api/test_outages.py",
+    "write_docs": "tests/architecture/test_docs.py",
+}
+
+
+def commands() -> set[str]:
+    """Every command of the product."""
+    return {path.stem for path in PACKAGE.glob("*/management/commands/*.py") if path.stem != "__init__"}
+
+
+def test_every_command_is_in_the_table_and_no_other() -> None:
+    assert sorted(commands() - TESTED.keys()) == [], "has no test in tests/architecture/test_commands.py"
+    assert sorted(TESTED.keys() - commands()) == [], "there is no such command"
+
+
+def test_every_file_of_the_table_uses_its_command() -> None:
+    for command, file in TESTED.items():
+        path = ROOT / file
+        assert path.exists(), f"{command}: {file} is not there"
+        assert re.search(rf"""["']{command}["']""", path.read_text()), f"{file} does not use {command}"
+
+
+def test_every_command_says_what_it_does() -> None:
+    for path in PACKAGE.glob("*/management/commands/*.py"):
+        if path.stem not in ("__init__", "migrate"):  # migrate is Django's, as another role
+            assert re.search(r"\bhelp = ", path.read_text()), path

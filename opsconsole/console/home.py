@@ -63,11 +63,10 @@ def _waiting_for_me(request: HttpRequest) -> Section:
     mine = approvals_selectors.decidable_by(approvals_access.visible_requests(actor), actor)
     return Table(
         _("Waiting for my approval"),
-        [_("what"), _("action"), _("asked by"), _("asked"), _("until")],
+        [_("what"), _("asked by"), _("asked"), _("until")],
         [
             [
                 display.row_link(one),
-                one.action,
                 one.requested_by.username,
                 display.moment(one.created_at),
                 display.moment(one.expires_at),

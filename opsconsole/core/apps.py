@@ -23,7 +23,7 @@ class CoreConfig(AppConfig):
 
     name = "opsconsole.core"
     label = "core"
-    verbose_name = "Core"
+    verbose_name = "System"
 
     def ready(self) -> None:
         """Listen for migrations, and for every event."""

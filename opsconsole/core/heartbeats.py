@@ -23,6 +23,7 @@ def beat(name: str, *, kind: str, queues: str = "") -> None:
 
 def retire(name: str) -> None:
     """Forget a process that ends in good order."""
+    connection.close()  # the signal that ended it may have come in the middle of a statement
     _write("delete from core_worker_heartbeats where name = %s", [name])
 
 

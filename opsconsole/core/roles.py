@@ -50,6 +50,7 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         *_SEE_TREASURY,
         "journal.verify_journal",
         "journal.export_journal",
+        "approvals.view_signerkey",
         "core.view_user",
         "core.view_workerheartbeat",
         "core.view_outboxevent",

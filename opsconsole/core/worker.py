@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 PR_SET_PDEATHSIG = 1
 STOPS = (signal.SIGTERM, signal.SIGINT)
 # RQ waits for work 15 s less than this between two heartbeats, and /readyz gives up on a worker after 30 s.
-LIFE = 25
+LIFE = 20
 
 _libc = ctypes.CDLL(None)  # loaded here: after a fork is no place for an import
 

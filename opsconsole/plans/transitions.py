@@ -36,10 +36,10 @@ def policy_action(plan: Plan) -> str:
     return f"plan.{plan.plan_type}"
 
 
-def stage(plan: Plan, *, actor: Actor) -> None:
+def stage(plan: Plan, *, actor: Actor, had_a_hand: bool = True) -> None:
     """Expand a draft into steps, reserve what they use, compute the impact, and ask for approvals.
 
-    Raises NothingToDo when there would be no step, and whatever the plan type objects to.
+    Whoever stages a plan has had a hand in it and cannot approve it, unless the caller says otherwise. Raises NothingToDo when there would be no step, and whatever the plan type objects to.
     """
     assert_in_operation()
     plan_type = type_named(plan.plan_type)
@@ -63,12 +63,10 @@ def stage(plan: Plan, *, actor: Actor) -> None:
         digest=plan.digest,
         policy=terms,
         requested_by=plan.created_by,
-        editors=[*plan.edited_by, actor.id],
+        editors=[*plan.edited_by, actor.id] if had_a_hand else plan.edited_by,
         actor=actor,
     )
     plan.move_to(PlanState.STAGED)
-    if request.state is RequestState.APPROVED:  # the same content again: its approvals stand
-        plan.move_to(PlanState.APPROVED)
     plan.staged_at = plan.updated_at = Now()
     plan.approvals = approvals.summary(request)
     plan.save(
@@ -82,12 +80,15 @@ def stage(plan: Plan, *, actor: Actor) -> None:
             "updated_at",
         ]
     )
+    if request.state is RequestState.APPROVED:  # the same content again: its approvals stand
+        plan.move_to(PlanState.APPROVED).save(update_fields=["status"])  # a move of its own: the guard sees each
     plan.refresh_from_db()
     record(
         actor,
         "plan.staged",
         plan,
         after={
+            "status": plan.status,
             "revision": plan.revision,
             "digest": plan.digest,
             "steps": count,

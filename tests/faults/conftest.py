@@ -45,10 +45,11 @@ def console(started: Console, django_db_blocker: Any) -> Iterator[Console]:
 
 
 @pytest.fixture
-def running(console: Console) -> Console:
-    """The console with servers, scheduler and two workers, all well."""
+def running(console: Console) -> Iterator[Console]:
+    """The console with servers, scheduler and two workers, all well; what the test starts beside them ends with it."""
     console.ensure()
-    return console
+    yield console
+    console.tidy()
 
 
 @pytest.fixture

@@ -363,6 +363,14 @@ class Console:
         self.thaw()
         self.pool += [self.worker("plans", "default") for _ in range(workers - len(self.pool))]
 
+    def tidy(self) -> None:
+        """Kill what a test has started beside them."""
+        kept = [process.pid for process in [self.scheduler, *self.pool] if process is not None]
+        for process in self.processes:
+            if process.pid not in kept:
+                process.kill()
+        self.processes = [process for process in self.processes if process.pid in kept]
+
     def freeze(self) -> None:
         """Let the healthy workers hear nothing for a while."""
         for worker in self.pool:

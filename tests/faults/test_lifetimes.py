@@ -117,7 +117,7 @@ def test_an_idle_worker_says_that_it_lives_and_ends_when_told(console: Console) 
     time.sleep(1)
     worker.ask_to_end()
     assert worker.ended(seconds=5) == 0
-    assert _beats_of(worker.pid) is None
+    assert _beats_of(worker.pid) is None, worker.tail()
     console.bring_back()
 
 

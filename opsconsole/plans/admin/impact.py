@@ -56,7 +56,6 @@ def _accounts(accounts: list[dict[str, Any]]) -> Table:
             _("account"),
             Column(_("items"), right=True),
             Column(_("amount"), right=True),
-            Column(_("balance before"), right=True),
             Column(_("balance after"), right=True),
         ],
         [
@@ -64,7 +63,6 @@ def _accounts(accounts: list[dict[str, Any]]) -> Table:
                 format_html("{}<br>{}", display.code(line["account"]), line["bank"]),
                 display.number(line["count"]),
                 display.money(line["sum"], line["currency"]),
-                display.money(line["balance_before"], line["currency"]),
                 display.money(line["balance_after"], line["currency"]),
             ]
             for line in accounts

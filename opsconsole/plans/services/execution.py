@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from opsconsole.approvals import kernel as approvals
 from opsconsole.approvals.models import Request
 from opsconsole.approvals.states import RequestState
 from opsconsole.core.actors import Actor
+from opsconsole.core.errors import DomainError
 from opsconsole.core.operations import operation
 from opsconsole.core.states import WrongState
 from opsconsole.plans import access
@@ -32,15 +33,22 @@ from opsconsole.plans.types import type_named
 
 @dataclass(frozen=True, slots=True)
 class Drifted:
-    """The plan was not executed but staged afresh: the world is no longer what was approved."""
+    """The plan was not executed: the world is no longer what was approved. It was staged afresh, or is a draft again.
+
+    `obstacle` says why it could not be staged.
+    """
 
     plan: Plan
     reasons: list[str]
+    obstacle: str = ""
 
     def error(self) -> PlanDrifted:
-        """The refusal, to be raised once the fresh staging is committed."""
+        """The refusal, to be raised once what became of the plan is committed."""
+        now = "It was staged afresh and needs new approvals."
+        if self.obstacle:
+            now = f"It is a draft again, since it cannot be staged: {self.obstacle}"
         return PlanDrifted(
-            "The plan no longer matches what was approved. It was staged afresh and needs new approvals.",
+            f"The plan no longer matches what was approved. {now}",
             drift=self.reasons,
             plan_status=self.plan.status,
             digest=self.plan.digest,
@@ -154,7 +162,12 @@ def _stage_afresh(plan: Plan, reasons: list[str], actor: Actor) -> Drifted:
     reason = "drifted: " + " ".join(reasons)
     approvals.void(SUBJECT, plan.pk, reason=reason, actor=actor)
     take_back(plan, PlanState.DRAFT, actor=actor, reason=reason)
-    stage(plan, actor=actor)
+    try:
+        with transaction.atomic():
+            stage(plan, actor=actor, had_a_hand=False)  # who executes has not written anything
+    except DomainError as obstacle:
+        plan.refresh_from_db()
+        return Drifted(plan, reasons, obstacle.message)
     return Drifted(plan, reasons)
 
 

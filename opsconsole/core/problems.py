@@ -44,40 +44,49 @@ def problem(http_status: int, code: str, title: str, /, **fields: Any) -> dict[s
 
 def handle(exc: Exception, _context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: a problem for whatever is expected, None (a 500) for a fault of ours."""
-    headers: dict[str, str] = {}
+    body = _told(exc)
+    if body is None:
+        return None
+    return Response(body, status=body["status"], headers=_headers(exc), content_type=PROBLEM)
+
+
+def _told(exc: Exception) -> dict[str, Any] | None:
     match exc:
         case DomainError():
-            body = problem(exc.status, exc.code, exc.message, **exc.fields)
-            if isinstance(exc, Unavailable):
-                headers["Retry-After"] = str(exc.fields.get("retry_after", RETRY_AFTER))
+            return problem(exc.status, exc.code, exc.message, **exc.fields)
         case Http404():
-            body = problem(404, "not_found", "There is nothing here, or nothing you may see.")
+            return problem(404, "not_found", "There is nothing here, or nothing you may see.")
         case PermissionDenied():
-            body = problem(403, "denied", "You may not do this.")
+            return problem(403, "denied", "You may not do this.")
         case exceptions.ValidationError():
-            body = problem(400, "invalid", "The request is not valid.", errors=exc.detail)
+            return problem(400, "invalid", "The request is not valid.", errors=exc.detail)
         case exceptions.APIException():
             code = exc.get_codes() if isinstance(exc.detail, str) else exc.default_code
-            body = problem(exc.status_code, str(code), str(exc.detail))
-            if getattr(exc, "auth_header", None):
-                headers["WWW-Authenticate"] = exc.auth_header  # type: ignore[attr-defined] # set by DRF's view
-            if getattr(exc, "wait", None):
-                headers["Retry-After"] = str(int(exc.wait))  # type: ignore[attr-defined] # of Throttled
+            return problem(exc.status_code, str(code), str(exc.detail))
         case DataError():
             log.warning("database.refused_a_value", error=str(exc))
-            body = problem(400, "out_of_range", "A value of the request lies outside of what can be stored.")
+            return problem(400, "out_of_range", "A value of the request lies outside of what can be stored.")
         case OperationalError() | InterfaceError():
             log.warning("database.unavailable", error=str(exc))
-            body = problem(
+            return problem(
                 503,
                 "unavailable",
                 "The database does not answer. What was asked is done whole or not at all; to be sure that it is done"
                 " once, ask again with the same Idempotency-Key.",
             )
-            headers["Retry-After"] = RETRY_AFTER
         case _:
             return None
-    return Response(body, status=body["status"], headers=headers, content_type=PROBLEM)
+
+
+def _headers(exc: Exception) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if isinstance(exc, Unavailable | OperationalError | InterfaceError):
+        headers["Retry-After"] = str(getattr(exc, "fields", {}).get("retry_after", RETRY_AFTER))
+    if challenge := getattr(exc, "auth_header", None):  # set by DRF's view
+        headers["WWW-Authenticate"] = challenge
+    if pause := getattr(exc, "wait", None):  # of Throttled
+        headers["Retry-After"] = str(int(pause))
+    return headers
 
 
 # Django's own handlers, for what never reaches a door of the API, and for a fault in one.

@@ -144,6 +144,7 @@ class Postgres(Server):
             "checkpoint_timeout": "15min",
             "max_connections": "200",
             "jit": "off",
+            "autovacuum_naptime": "10s",  # a demo imports and pays thousands within a minute of its start
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_checkpoints": "off",

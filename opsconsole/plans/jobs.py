@@ -18,7 +18,7 @@ from opsconsole.core.actors import SYSTEM
 from opsconsole.core.errors import DomainError, Unavailable
 from opsconsole.core.faults import crashpoint
 from opsconsole.core.outages import is_outage, outlast
-from opsconsole.core.queue import enqueue, leaving
+from opsconsole.core.queue import enqueue, leaving, ping
 from opsconsole.core.schedule import periodic
 from opsconsole.plans.errors import LeaseLost
 from opsconsole.plans.leases import Lease
@@ -132,11 +132,11 @@ def _simulate(lease: Lease) -> bool:
 @periodic(every=timedelta(seconds=1))
 def wake_due_runs() -> None:
     """Wake a worker for every live run that nobody holds and whose time has come."""
-    if not sweeping.runs_are_due():
-        return
+    if not sweeping.runs_are_due() or not ping():
+        return  # without Redis nobody would hear: they stay due until it is back
     for run_id in sweeping.hand_out_due_runs(actor=SWEEPER):
         if not enqueue(EXECUTE_RUN, str(run_id), queue="plans"):
-            return  # they come round again in ten seconds
+            return
 
 
 @periodic(every=timedelta(seconds=5))

@@ -80,7 +80,12 @@ class ApprovalSerializer(serializers.Serializer[Any]):
     """What `POST .../approve` takes; both may be left out where the policy asks for no signature."""
 
     signature = serializers.CharField(
-        max_length=200, required=False, default="", allow_blank=True, help_text="Base64 of an Ed25519 signature."
+        max_length=200,
+        required=False,
+        default="",
+        allow_blank=True,
+        allow_null=True,
+        help_text="Base64 of an Ed25519 signature over `signing_text`.",
     )
     comments = serializers.CharField(max_length=2000, required=False, default="", allow_blank=True)
 

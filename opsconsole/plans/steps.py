@@ -55,14 +55,18 @@ def standing(lease: Lease) -> Standing:
         return Standing(*cursor.fetchone())
 
 
-def mark_running(lease: Lease) -> list[Step]:
-    """Take the next pending steps: running, with one attempt more."""
+def mark_running(lease: Lease, *, after: int = 0) -> list[Step]:
+    """Take the next pending steps behind number `after`: running, with one attempt more.
+
+    The number spares the index a walk over every step that was pending before, which takes longer with each batch.
+    """
     return list(
         Step.objects.raw(
             """
             with due as (
               select id from ops_plan_steps
               where plan_id = %(plan)s and revision = %(revision)s and direction = %(way)s and status = 'pending'
+                and seq > %(after)s
               order by seq limit %(batch)s for no key update),
             marked as (
               update ops_plan_steps s set status = 'running', attempt = s.attempt + 1, started_at = now(),
@@ -74,6 +78,7 @@ def mark_running(lease: Lease) -> list[Step]:
                 "plan": lease.plan_id,
                 "revision": lease.revision,
                 "way": lease.direction.value,
+                "after": after,
                 "batch": BATCH,
                 "run": lease.run_id,
             },

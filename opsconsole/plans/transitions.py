@@ -39,7 +39,8 @@ def policy_action(plan: Plan) -> str:
 def stage(plan: Plan, *, actor: Actor, had_a_hand: bool = True) -> None:
     """Expand a draft into steps, reserve what they use, compute the impact, and ask for approvals.
 
-    Whoever stages a plan has had a hand in it and cannot approve it, unless the caller says otherwise. Raises NothingToDo when there would be no step, and whatever the plan type objects to.
+    Whoever stages a plan has had a hand in it and cannot approve it, unless the caller says otherwise. Raises
+    NothingToDo when there would be no step, and whatever the plan type objects to.
     """
     assert_in_operation()
     plan_type = type_named(plan.plan_type)

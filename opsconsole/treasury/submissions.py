@@ -19,7 +19,7 @@ from opsconsole.core.operations import assert_in_operation
 from opsconsole.treasury import ledger
 from opsconsole.treasury.errors import AccountFrozen, BankPaused
 from opsconsole.treasury.ledger import Movement
-from opsconsole.treasury.states import TransferKind
+from opsconsole.treasury.states import AccountState, BankState, TransferKind
 
 FIRST_POLL = timedelta(seconds=5)
 
@@ -56,7 +56,6 @@ def write(turn: Turn) -> None:
 
 
 def _starting(steps: list[UUID]) -> list[Movement]:
-    _refuse_closed(steps)
     rows = _moved(
         """
         with gone as (
@@ -68,6 +67,7 @@ def _starting(steps: list[UUID]) -> list[Movement]:
         """,
         {"steps": steps},
     )
+    _refuse_closed(rows)
     return [
         Movement(
             kind=TransferKind.SENT,
@@ -178,6 +178,10 @@ class _Moved:
     amount: Decimal
     plan_id: UUID
     step_id: UUID
+    bank: str
+    bank_status: str
+    iban: str
+    account_status: str
 
 
 def _moved(moves: str, parameters: dict[str, Any]) -> list[_Moved]:
@@ -185,8 +189,10 @@ def _moved(moves: str, parameters: dict[str, Any]) -> list[_Moved]:
         cursor.execute(
             f"""
             {moves}
-            select g.end_to_end_id, s.attempt, g.account_id, t.id, g.currency, g.amount, g.plan_id, g.step_id
+            select g.end_to_end_id, s.attempt, g.account_id, t.id, g.currency, g.amount, g.plan_id, g.step_id,
+              b.name, b.status, a.iban, a.status
             from gone g join moved m on m.id = g.payout_id join ops_plan_steps s on s.id = g.step_id
+              join treasury_banks b on b.id = g.bank_id join treasury_accounts a on a.id = g.account_id
               join treasury_accounts t
                 on t.bank_id = g.bank_id and t.currency = g.currency and t.kind = 'in_transit'
             """,
@@ -195,24 +201,13 @@ def _moved(moves: str, parameters: dict[str, Any]) -> list[_Moved]:
         return [_Moved(*row) for row in cursor.fetchall()]
 
 
-def _refuse_closed(steps: list[UUID]) -> None:
-    """Raise BankPaused or AccountFrozen if any of these steps would go through one."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            select b.name, b.status, a.iban from treasury_instructions i
-              join treasury_banks b on b.id = i.bank_id join treasury_accounts a on a.id = i.account_id
-            where i.step_id = any(%s) and (b.status <> 'active' or a.status <> 'active') limit 1
-            """,
-            [steps],
-        )
-        closed = cursor.fetchone()
-    if closed is None:
-        return
-    bank, bank_status, iban = closed
-    if bank_status != "active":
-        raise BankPaused(f"{bank} is paused: nothing new goes to it.", bank=bank)
-    raise AccountFrozen(f"The account {iban} is frozen: nothing is paid from it.", account=iban)
+def _refuse_closed(rows: list[_Moved]) -> None:
+    """Raise BankPaused or AccountFrozen if any of these would go through one; what was moved is then undone."""
+    for row in rows:
+        if row.bank_status != BankState.ACTIVE:
+            raise BankPaused(f"{row.bank} is paused: nothing new goes to it.", bank=row.bank)
+        if row.account_status != AccountState.ACTIVE:
+            raise AccountFrozen(f"The account {row.iban} is frozen: nothing is paid from it.", account=row.iban)
 
 
 def _too_late(reasons: dict[UUID, str]) -> None:

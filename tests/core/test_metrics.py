@@ -64,6 +64,7 @@ def test_a_fact_that_cannot_be_read_costs_no_other(client: Client, monkeypatch: 
     assert ("ops_plans", ("draft", "payout_batch")) in found
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_silence_of_workers_is_heard_even_when_none_ever_spoke(client: Client) -> None:
     assert scrape(client)["ops_worker_silence_seconds", ("worker",)] == math.inf
     beat("worker:test:1", kind="worker")

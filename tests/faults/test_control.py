@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from django.test.utils import override_settings
 
 from opsconsole.journal.models import Entry
 from opsconsole.plans.errors import StepsInDoubt
@@ -94,10 +95,10 @@ def test_on_failure(on_failure: str, running: Console, lane: Callable[..., Lane]
 
 
 def test_the_update_of_the_runbook(running: Console, lane: Callable[..., Lane]) -> None:
-    """`running -> failed` by psql in mid-run: the worker stops, the plan is settled, and the way on is open."""
-    one, other = lane(), lane()
-    for each in (one, other):
-        plan, run = _slow(each)
+    """`running -> failed` by psql in mid-run: the worker stops, the plan is settled, and both ways on are open."""
+    forth, back = lane(), lane()
+    begun = [(one, *_slow(one)) for one in (forth, back)]
+    for _, plan, run in begun:
         wait_for("calls in flight", lambda plan=plan: Step.objects.filter(plan=plan, status="running").exists())
         with running.operator() as psql:
             psql.execute(
@@ -105,41 +106,66 @@ def test_the_update_of_the_runbook(running: Console, lane: Callable[..., Lane]) 
                 " WHERE id = %s AND status = 'running'",
                 [run.pk],
             )
-        _settled(plan)
-        plan.refresh_from_db()
-        run.refresh_from_db()
-        assert (run.status, run.result, plan.status) == ("failed", {"error": "timeout"}, "failed")
-        assert run.finished_at is not None
-        time.sleep(1)
-        sent = len(one.payments())
-        doubtful = steps_of(plan, "execute")["unknown"]
-        assert steps_of(plan, "execute") == {
-            "succeeded": progress(run),
-            "unknown": doubtful,
-            "pending": 96 - progress(run) - doubtful,
-        }
-        assert len(each.payments()) == progress(run) + doubtful
-        entry = Entry.objects.get(subject_kind="ops_plan_runs", subject_id=str(run.pk), verb="direct_sql")
-        assert "operator" in entry.body
-        with pytest.raises(StepsInDoubt):
-            each.roll_back(plan)
-        time.sleep(1)
-        assert len(one.payments()) == sent, "the worker went on"
+    retries = [_assert_settled(one, plan, run) for one, plan, run in begun]
 
-        retry = execution.retry_run(plan_id=plan.pk, run_id=run.pk, actor=person("finance_ops"))
-        if each is one:
-            succeeded(retry, since=time.time())
-            one.assert_paid(plan)
-        else:
-            wait_for("the doubt to be over", lambda plan=plan: "unknown" not in steps_of(plan, "execute"))
-            control.cancel_run(plan_id=plan.pk, run_id=retry.pk, reason="back", actor=person("ops"))
-            ended(retry)
-        succeeded(each.roll_back(plan), since=time.time())
+    succeeded(retries[0], since=time.time())
+    forth.assert_paid(begun[0][1])
+
+    plan = begun[1][1]
+    wait_for("the doubt to be over", lambda: "unknown" not in steps_of(plan, "execute"))
+    control.cancel_run(plan_id=plan.pk, run_id=retries[1].pk, reason="back", actor=person("ops"))
+    ended(retries[1])
+    for one, each, _ in begun:
+        succeeded(one.roll_back(each), since=time.time())
+        each.refresh_from_db()
+        assert each.status == "rolled_back"
+        assert one.payouts() == {"payable": 96}
+        assert one.balance() == OPENING
+        assert {payment["status"] for payment in one.payments()} == {"recalled"}
+
+
+def _assert_settled(one: Lane, plan: Plan, run: Run) -> Run:
+    """What the UPDATE leaves behind, and the retry that it allows."""
+
+    def is_settled() -> bool:
         plan.refresh_from_db()
-        assert plan.status == "rolled_back"
-        assert each.payouts() == {"payable": 96}
-        assert each.balance() == OPENING
-        assert {payment["status"] for payment in each.payments()} == {"recalled"}
+        return plan.status == "failed"
+
+    wait_for("the plan to be settled", is_settled, seconds=20)
+    run.refresh_from_db()
+    assert (run.status, run.result) == ("failed", {"error": "timeout"})
+    assert run.finished_at is not None
+    done, steps = progress(run), steps_of(plan, "execute")
+    assert 16 <= done < 96
+    assert steps == {"succeeded": done, "unknown": steps["unknown"], "pending": 96 - done - steps["unknown"]}
+    sent = len(one.payments())
+    assert sent == done + steps["unknown"]
+    time.sleep(1)
+    assert len(one.payments()) == sent, "the worker went on"
+    entry = Entry.objects.get(subject_kind="ops_plan_runs", subject_id=str(run.pk), verb="direct_sql")
+    assert "operator" in entry.body
+    with pytest.raises(StepsInDoubt):
+        one.roll_back(plan)
+    return execution.retry_run(plan_id=plan.pk, run_id=run.pk, actor=person("finance_ops"))
+
+
+def test_killed_before_it_wakes_the_automatic_rollback(running: Console, lane: Callable[..., Lane]) -> None:
+    """The rollback is committed with the end of the run; that nobody was woken for it is no loss."""
+    one = lane()
+    one.arm("reject_account", match=REFUSED)
+    plan = one.plan(payouts=40, on_failure="rollback")
+    running.freeze()
+    armed = running.forked_worker("plans", crash_at="queue.before_enqueue", wake_ups=1)
+    with override_settings(REDIS_URL=running.redis_url(1)):
+        run = one.execute(plan)
+    assert armed.crashed() == "queue.before_enqueue"
+    killed = armed.crashed_at
+    running.thaw()
+    ended(run)
+    rollback = Run.objects.get(plan=plan, direction="rollback")
+    succeeded(rollback, since=killed)
+    assert one.payouts() == {"payable": 39, "failed": 1}
+    assert one.balance() == OPENING
 
 
 def test_what_the_bank_has_executed_stays(running: Console, lane: Callable[..., Lane], tmp_path: Path) -> None:
@@ -190,14 +216,6 @@ def _reaches(run: Run, status: str) -> None:
         return run.status == status
 
     wait_for(f"the run to be {status}", look, seconds=20)
-
-
-def _settled(plan: Plan) -> None:
-    def look() -> bool:
-        plan.refresh_from_db()
-        return plan.status == "failed"
-
-    wait_for("the plan to be settled", look, seconds=20)
 
 
 def _verbs(plan: Plan) -> set[str]:

@@ -19,7 +19,7 @@ from tests.faults.payouts import Lane, progress, steps_of, succeeded
 
 pytestmark = pytest.mark.fault
 
-KILLS = 6
+KILLS = 5
 
 # What a test run does at its beginning: a guard, servers, a worker's child; then it waits to be killed.
 VICTIM = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -62,8 +63,6 @@ def test_a_frozen_worker_comes_back_too_late(point: str, running: Console, lane:
 
 
 def _wake(late: Process, horse: int) -> None:
-    import os
-
     os.kill(horse, signal.SIGCONT)
     wait_for("the late worker to be done", lambda: not state_of(horse), seconds=30)
 

@@ -208,7 +208,7 @@ class Approve(ConsoleView):
             self.request_key(),
             _plan_answer,
             plan_id=plan_id,
-            signature=said["signature"],
+            signature=said["signature"] or "",
             comment=said["comments"],
             actor=self.actor,
         )

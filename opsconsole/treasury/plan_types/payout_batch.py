@@ -231,14 +231,15 @@ class PayoutBatch(PlanType):
                 if line.step_id is not None:
                     by_step[line.step_id].append(line)
             groups = [(gateway_for(bank), group) for bank, group in _by_bank(steps)]
-            plan = steps[0].plan
+            files = any(isinstance(gateway, FileGateway) for gateway, _ in groups)
+            plan = steps[0].plan if files else None
         outcomes: dict[UUID, Outcome] = {}
         for gateway, group in groups:
             if isinstance(gateway, PaymentGateway):
                 orders = [by_step[step.pk][0].order for step in group]
                 answers = gateway.submit_many(orders)
                 outcomes.update({step.pk: _submitted(answer) for step, answer in zip(group, answers, strict=True)})
-            elif isinstance(gateway, FileGateway):
+            elif isinstance(gateway, FileGateway) and plan is not None:
                 for step in group:
                     outcomes[step.pk] = _submit_file(gateway, plan, step, [line.order for line in by_step[step.pk]])
         return [outcomes[step.pk] for step in steps]
@@ -530,10 +531,11 @@ def _changed_payouts(plan: Plan) -> list[str]:
         )
         changed = [f"The payout {row[0]} has changed since it was staged." for row in cursor.fetchall()]
     files = Step.objects.filter(plan=plan, revision=plan.revision, direction=Direction.EXECUTE, kind=FILE)
-    for step in files:
-        if payments_digest(_lines_of([step.pk])) != step.payload["payments_digest"]:
-            changed.append(f"The payments of file {step.seq} have changed since it was staged.")
-    return changed
+    return changed + [
+        f"The payments of file {step.seq} have changed since it was staged."
+        for step in files
+        if payments_digest(_lines_of([step.pk])) != step.payload["payments_digest"]
+    ]
 
 
 # --- talking to banks ---

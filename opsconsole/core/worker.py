@@ -81,7 +81,7 @@ class ConsoleWorker(Worker):
 
     def handle_warm_shutdown_request(self) -> None:
         """Pass the wish to end on to the job."""
-        super().handle_warm_shutdown_request()
+        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call] # rq has no types here
         if self.horse_pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.horse_pid, signal.SIGTERM)
@@ -108,14 +108,15 @@ class ConsoleWorker(Worker):
     def set_shutdown_requested_date(self) -> None:
         """What RQ notes of a wish to end; it holds all the same."""
         with _redis_may_be_away():
-            super().set_shutdown_requested_date()
+            super().set_shutdown_requested_date()  # type: ignore[no-untyped-call] # nor here
 
     def teardown(self) -> None:
         """Take leave of Redis if it is there, and leave no thread behind that waits for it."""
         with _redis_may_be_away():
-            super().teardown()
-        if self.pubsub_thread:
-            self.pubsub_thread.stop()
+            super().teardown()  # type: ignore[no-untyped-call] # nor here
+        listening: Any = self.pubsub_thread  # rq types it as the None it starts with
+        if listening:
+            listening.stop()
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

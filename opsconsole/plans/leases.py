@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -49,7 +50,7 @@ class Wishes:
 _NOT_FROZEN = "set_config('idle_in_transaction_session_timeout', %(lease_ms)s, true)"
 
 
-def _length() -> dict[str, object]:
+def _length() -> dict[str, Any]:
     return {"lease": settings.RUN_LEASE_SECONDS, "lease_ms": str(int(settings.RUN_LEASE_SECONDS * 1000))}
 
 

@@ -7,13 +7,14 @@ import signal
 import socket
 import time
 from datetime import timedelta
+from importlib import import_module
 from types import FrameType
 from typing import Any
 
 import structlog
 from django.apps import apps
 from django.db import Error, connection
-from django.utils.module_loading import import_module, module_has_submodule
+from django.utils.module_loading import module_has_submodule
 
 from opsconsole.core.commands import ConsoleCommand
 from opsconsole.core.errors import DomainError

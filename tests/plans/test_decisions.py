@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from opsconsole.approvals import jobs as approval_jobs
-from opsconsole.approvals.errors import NothingToRevoke, QuorumIncomplete, ReasonMissing
+from opsconsole.approvals.errors import NothingToRevoke, QuorumIncomplete, ReasonMissing, RequestExpired
 from opsconsole.core.actors import Actor
 from opsconsole.core.states import WrongState
 from opsconsole.journal.models import Entry
@@ -199,7 +199,7 @@ def test_a_plan_expires_with_its_approval_request(
     superuser.execute("set session_replication_role = replica")
     superuser.execute("update approvals_requests set expires_at = now() - interval '1 second'")
     if complete:  # also where no sweeper has come by yet
-        with pytest.raises(Exception, match="expired"):
+        with pytest.raises(RequestExpired):
             execution.execute_plan(plan_id=plan.pk, actor=person("finance_ops"))
     approval_jobs.expire_requests()
     free_again(plan, "expired")

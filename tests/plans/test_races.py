@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +19,7 @@ from opsconsole.plans.models import Plan, Run
 from opsconsole.plans.services import decisions, drafts, execution, running, staging
 from opsconsole.treasury import ledger
 from opsconsole.treasury.models import Account
+from tests.api.servers import wait_for
 from tests.api.test_idempotency import at_once
 from tests.sandbox_bank.process import BankProcess
 from tests.world import World, counts
@@ -147,10 +147,13 @@ def test_a_slow_worker_that_loses_its_lease_writes_nothing_more(
     """The first is held up in its call until the second, which took the run over, has finished it."""
     run = queued(approved, person)
     balance = Account.objects.get(pk=world.account.pk).ledger_balance
-    bank.arm("delay", seconds=2.5, times=16)
+    bank.arm("delay", seconds=3, times=16)
+
+    def calls_are_out() -> bool:
+        return superuser.execute("select count(*) = 16 from ops_plan_steps where status = 'running'").fetchone()[0]
 
     def second() -> None:
-        time.sleep(0.8)
+        wait_for("the first worker's calls", calls_are_out)
         superuser.execute("set session_replication_role = replica")
         superuser.execute("update ops_plan_runs set lease_until = now() - interval '1 second'")
         jobs.execute_run(str(run.pk))

@@ -121,6 +121,7 @@ if env.bool("OPS_DB_POOL", default=False):  # web processes only: a pool does no
     DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 1,
         "max_size": env.int("OPS_DB_POOL_SIZE", default=8),
+        "timeout": 3,  # seconds to wait for a connection: without a database an answer must come soon
     }
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = None if env.bool("OPS_DB_KEEP", default=True) else 0

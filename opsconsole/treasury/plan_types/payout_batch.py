@@ -6,7 +6,6 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from itertools import groupby
@@ -16,7 +15,6 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from opsconsole.core.canonical import canonical
 from opsconsole.core.errors import RuleBroken, Unavailable
 from opsconsole.plans.errors import NothingToDo, PlanInvalid
 from opsconsole.plans.models import Plan, Run, Step
@@ -25,45 +23,37 @@ from opsconsole.plans.outcomes import (
     CannotTell,
     Done,
     NeverHappened,
-    NoAnswer,
     NotStarted,
     Outcome,
     Probed,
     Refused,
     Skipped,
-    Unclear,
 )
 from opsconsole.plans.states import Direction
 from opsconsole.plans.types import AccountImpact, Impact, PlanType, StepDraft
 from opsconsole.treasury import reservations, submissions
+from opsconsole.treasury.answers import probed, recalled, submitted
 from opsconsole.treasury.bank_gateways import gateway_for
 from opsconsole.treasury.currencies import decimals_of
 from opsconsole.treasury.errors import InsufficientFunds
 from opsconsole.treasury.gateways import base
 from opsconsole.treasury.gateways.base import FileGateway, PaymentGateway, PaymentOrder, PaymentState
-from opsconsole.treasury.gateways.credit_transfer import problems_of, render_credit_transfer
-from opsconsole.treasury.gateways.sepa import transliterate
+from opsconsole.treasury.gateways.credit_transfer import render_credit_transfer
 from opsconsole.treasury.models import Bank
+from opsconsole.treasury.orders import (
+    MOST_SHOWN,
+    Planned,
+    changed_payouts,
+    file_step,
+    lines_of,
+    payment_step,
+    planned,
+    transliterated,
+)
 from opsconsole.treasury.states import GatewayKind
 from opsconsole.treasury.submissions import Turn
 
-MOST_SHOWN = 20
 KEYS = frozenset({"currency", "cutoff_date", "total_amount", "simulate_before_execute"})
-PAYMENT, FILE = "payment", "file"
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """One planned instruction with everything an order needs."""
-
-    step_seq: int
-    step_id: UUID | None
-    external_id: str
-    due_date: date
-    remittance: str
-    bank_code: str
-    gateway: str
-    order: PaymentOrder
 
 
 class PayoutBatch(PlanType):
@@ -125,9 +115,9 @@ class PayoutBatch(PlanType):
         for _, grouped in groupby(planned(plan, today), key=lambda line: line.step_seq):
             lines = list(grouped)
             if lines[0].gateway == GatewayKind.HTTP:
-                yield _payment_step(lines[0])
+                yield payment_step(lines[0])
             else:
-                yield _file_step(lines)
+                yield file_step(lines)
 
     def staged(self, plan: Plan) -> None:
         """Bind each instruction to its step."""
@@ -164,7 +154,7 @@ class PayoutBatch(PlanType):
             remainder={} if total is None else {currency: Decimal(total) - sums[currency]},
             details={
                 "not_taken": {"count": rest.beyond_total, "sum": f"{rest.beyond_sum:f}"},
-                "transliterated": _transliterated(plan),
+                "transliterated": transliterated(plan),
             },
             warnings=_warnings(plan, rest),
             irreversible="A payment that the bank has executed can only be asked back from the payee or paid again:"
@@ -190,7 +180,7 @@ class PayoutBatch(PlanType):
             if line.bank_status != "active" or line.account_status != "active":
                 found.append(f"The account {line.iban} or its bank {line.bank} is not active.")
         found += [f"Nothing would be paid from {account} any more." for account in expected]
-        return found + _changed_payouts(plan)
+        return found + changed_payouts(plan)
 
     def release(self, plan: Plan) -> None:
         """Give back what was not sent."""
@@ -227,7 +217,7 @@ class PayoutBatch(PlanType):
         """Submit each step under its key."""
         by_step: dict[UUID, list[Planned]] = defaultdict(list)
         with _nothing_sent_yet():
-            for line in _lines_of([step.pk for step in steps]):
+            for line in lines_of([step.pk for step in steps]):
                 if line.step_id is not None:
                     by_step[line.step_id].append(line)
             groups = [(gateway_for(bank), group) for bank, group in _by_bank(steps)]
@@ -238,7 +228,7 @@ class PayoutBatch(PlanType):
             if isinstance(gateway, PaymentGateway):
                 orders = [by_step[step.pk][0].order for step in group]
                 answers = gateway.submit_many(orders)
-                outcomes.update({step.pk: _submitted(answer) for step, answer in zip(group, answers, strict=True)})
+                outcomes.update({step.pk: submitted(answer) for step, answer in zip(group, answers, strict=True)})
             elif isinstance(gateway, FileGateway) and plan is not None:
                 for step in group:
                     outcomes[step.pk] = _submit_file(gateway, plan, step, [line.order for line in by_step[step.pk]])
@@ -253,7 +243,7 @@ class PayoutBatch(PlanType):
         for gateway, group in groups:
             known = [step for step in group if references.get(step.undoes_id)]
             answers = gateway.recall_many([base.Recall(step.key, references[step.undoes_id]) for step in known])
-            outcomes.update({step.pk: _recalled(answer) for step, answer in zip(known, answers, strict=True)})
+            outcomes.update({step.pk: recalled(answer) for step, answer in zip(known, answers, strict=True)})
         nameless = Skipped("no_reference", "nobody noted the bank's own reference, and without it nothing is recalled")
         return [outcomes.get(step.pk, nameless) for step in steps]
 
@@ -267,7 +257,7 @@ class PayoutBatch(PlanType):
             gateway = gateway_for(bank)
             keys = [_submission_key(step) for step in group]
             for step, finding in zip(group, gateway.status_many(keys), strict=True):
-                found[step.pk] = _probed(step, finding, honours_key=gateway.honours_key)
+                found[step.pk] = probed(step, finding, honours_key=gateway.honours_key)
         return [found[step.pk] for step in steps]
 
     # --- bookkeeping ---
@@ -324,9 +314,6 @@ class PayoutBatch(PlanType):
         )
 
 
-# --- reading the payload ---
-
-
 def _currency(payload: dict[str, Any]) -> str:
     value = payload.get("currency")
     if not isinstance(value, str) or decimals_of(value) is None:
@@ -367,131 +354,6 @@ def _flag(payload: dict[str, Any]) -> bool:
     return value
 
 
-# --- planned instructions ---
-
-_PLANNED = """
-  select i.step_seq, i.step_id, p.external_id, p.due_date, p.remittance, b.code, b.gateway,
-    i.end_to_end_id, i.amount, i.currency, a.name, a.iban, b.bic, p.beneficiary_name, p.iban, p.bic, s.key,
-    s.payload ->> 'requested_on'
-  from treasury_instructions i
-    join treasury_payouts p on p.id = i.payout_id
-    join treasury_accounts a on a.id = i.account_id
-    join treasury_banks b on b.id = i.bank_id
-    left join ops_plan_steps s on s.id = i.step_id
-"""
-
-
-def planned(plan: Plan, today: date) -> Iterator[Planned]:
-    """The planned instructions of a plan that is being staged, in the order of its steps."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"{_PLANNED} where i.plan_id = %s and i.status = 'planned' order by i.step_seq, i.ordinal", [plan.pk]
-        )
-        for row in cursor.fetchall():
-            yield _planned(row, today)
-
-
-def _lines_of(steps: list[UUID]) -> list[Planned]:
-    with connection.cursor() as cursor:
-        cursor.execute(f"{_PLANNED} where i.step_id = any(%s) order by i.step_seq, i.ordinal", [steps])
-        return [_planned(row, None) for row in cursor.fetchall()]
-
-
-def _planned(row: tuple[Any, ...], today: date | None) -> Planned:
-    (
-        step_seq, step_id, external_id, due_date, remittance, bank_code, gateway, end_to_end_id, amount, currency,
-        debtor_name, debtor_iban, debtor_bic, creditor_name, creditor_iban, creditor_bic, key, requested_on,
-    ) = row  # fmt: skip
-    order = PaymentOrder(
-        key=key or "",
-        end_to_end_id=end_to_end_id,
-        amount=amount,
-        currency=currency,
-        debtor_name=debtor_name,
-        debtor_iban=debtor_iban,
-        debtor_bic=debtor_bic,
-        creditor_name=creditor_name,
-        creditor_iban=creditor_iban,
-        creditor_bic=creditor_bic,
-        remittance=remittance,
-        requested_on=date.fromisoformat(requested_on) if requested_on else (today or due_date),
-    )
-    return Planned(step_seq, step_id, external_id, due_date, remittance, bank_code, gateway, order)
-
-
-def _payment_step(line: Planned) -> StepDraft:
-    return StepDraft(
-        kind=PAYMENT,
-        payload={
-            "payout": line.external_id,
-            "bank": line.bank_code,
-            "account": line.order.debtor_iban,
-            "beneficiary": line.order.creditor_name,
-            "iban": line.order.creditor_iban,
-            "bic": line.order.creditor_bic,
-            "amount": line.order.amount,
-            "currency": line.order.currency,
-            "due_date": line.due_date,
-            "remittance": line.remittance,
-            "requested_on": line.order.requested_on,
-        },
-        compensation={"bank": line.bank_code, "recall": line.external_id, "amount": line.order.amount},
-    )
-
-
-def _file_step(lines: list[Planned]) -> StepDraft:
-    problems = [str(problem) for problem in problems_of([line.order for line in lines])]
-    if problems:
-        raise RuleBroken(
-            f"{len(problems)} payouts cannot stand in a file: {problems[0]}", problems=problems[:MOST_SHOWN]
-        )
-    first = lines[0].order
-    control_sum = sum((line.order.amount for line in lines), Decimal(0))
-    return StepDraft(
-        kind=FILE,
-        payload={
-            "bank": lines[0].bank_code,
-            "account": first.debtor_iban,
-            "format": "pain.001.001.09",
-            "count": len(lines),
-            "control_sum": control_sum,
-            "currency": first.currency,
-            "requested_on": first.requested_on,
-            "payments_digest": payments_digest(lines),
-        },
-        compensation={"bank": lines[0].bank_code, "withdraw": len(lines), "amount": control_sum},
-    )
-
-
-def payments_digest(lines: Iterable[Planned]) -> str:
-    """SHA-256 over who gets what in a file, one canonical line each: what the approval of the file covers."""
-    running = hashlib.sha256()
-    for line in lines:
-        order = line.order
-        fields = [
-            line.external_id, order.creditor_name, order.creditor_iban, order.creditor_bic, order.amount,
-            order.currency, order.remittance,
-        ]  # fmt: skip
-        running.update(canonical(fields) + b"\n")
-    return running.hexdigest()
-
-
-def _transliterated(plan: Plan) -> list[dict[str, str]]:
-    """Names that a file will carry in other letters; the first of them."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            select distinct p.beneficiary_name from treasury_instructions i
-              join treasury_payouts p on p.id = i.payout_id join treasury_banks b on b.id = i.bank_id
-            where i.plan_id = %s and i.status = 'planned' and b.gateway = 'iso20022' order by 1
-            """,
-            [plan.pk],
-        )
-        names = [row[0] for row in cursor.fetchall()]
-    changed = [{"name": name, "as": transliterate(name)} for name in names if transliterate(name) != name]
-    return changed[:MOST_SHOWN]
-
-
 def _warnings(plan: Plan, rest: reservations.LeftOut) -> list[dict[str, Any]]:
     warnings: list[dict[str, Any]] = []
     if rest.unroutable:
@@ -512,30 +374,6 @@ def _warnings(plan: Plan, rest: reservations.LeftOut) -> list[dict[str, Any]]:
             }
         )
     return warnings
-
-
-def _changed_payouts(plan: Plan) -> list[str]:
-    """Payouts whose facts are no longer those of their step."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            select p.external_id from treasury_instructions i join treasury_payouts p on p.id = i.payout_id
-              join ops_plan_steps s on s.id = i.step_id
-            where i.plan_id = %s and i.status = 'planned' and s.kind = 'payment'
-              and (s.payload ->> 'amount' <> p.amount::text or s.payload ->> 'iban' <> p.iban
-                or s.payload ->> 'beneficiary' <> p.beneficiary_name or s.payload ->> 'currency' <> p.currency
-                or i.amount <> p.amount)
-            order by 1 limit 20
-            """,
-            [plan.pk],
-        )
-        changed = [f"The payout {row[0]} has changed since it was staged." for row in cursor.fetchall()]
-    files = Step.objects.filter(plan=plan, revision=plan.revision, direction=Direction.EXECUTE, kind=FILE)
-    return changed + [
-        f"The payments of file {step.seq} have changed since it was staged."
-        for step in files
-        if payments_digest(_lines_of([step.pk])) != step.payload["payments_digest"]
-    ]
 
 
 # --- talking to banks ---
@@ -590,57 +428,7 @@ def _submit_file(gateway: FileGateway, plan: Plan, step: Step, orders: list[Paym
     )
     if rendered.count != step.payload["count"] or rendered.control_sum != Decimal(step.payload["control_sum"]):
         return Refused("file_differs", "the rendered file does not carry the count and control sum that were approved")
-    return _submitted(gateway.submit_file(rendered.content, step.key))
-
-
-def _submitted(outcome: base.Outcome) -> Outcome:
-    match outcome:
-        case base.Accepted(reference=reference):
-            return Done({"reference": reference})
-        case base.Rejected(code=code, reason=reason):
-            return Refused(code, reason)
-        case base.NotSent(detail=detail, retry_after=pause):
-            return NotStarted(detail, pause)
-        case base.Ambiguous(detail=detail):
-            return Unclear(detail)
-
-
-def _recalled(outcome: base.RecallOutcome) -> Outcome:
-    match outcome:
-        case base.Recalled():
-            return Done({})
-        case base.TooLate(reason=reason):
-            return Skipped("too_late", reason)
-        case base.NotSent(detail=detail, retry_after=pause):
-            return NotStarted(detail, pause)
-        case base.Ambiguous(detail=detail):
-            return Unclear(detail)
-
-
-def _probed(step: Step, finding: base.Finding, *, honours_key: bool) -> Probed:
-    match finding:
-        case base.NoAnswer(detail=detail, retry_after=pause):
-            return NoAnswer(detail, pause)
-        case base.CannotTell(detail=detail):
-            return CannotTell(detail)
-        case base.Absent():
-            return NeverHappened() if honours_key else CannotTell("the bank does not execute a key only once")
-        case base.Known():
-            return _known(step, finding)
-
-
-def _known(step: Step, known: base.Known) -> Probed:
-    wanted = step.payload.get("amount") if step.kind == PAYMENT else None
-    if known.amount is not None and wanted is not None and Decimal(wanted) != known.amount:
-        return CannotTell(f"the bank has {known.amount} under this key, not {wanted}")
-    gone = known.state in (PaymentState.RECALLED, PaymentState.REJECTED)
-    if step.direction == Direction.EXECUTE:
-        return Refused(known.state.value, known.reason or "") if gone else Done({"reference": known.reference})
-    if known.state == PaymentState.RECALLED:
-        return Done({})
-    if known.state == PaymentState.ACCEPTED:
-        return NeverHappened()
-    return Skipped("too_late", f"the bank has it as {known.state.value}")
+    return submitted(gateway.submit_file(rendered.content, step.key))
 
 
 def _note_execution(turn: Turn, step: Step, answer: Answered) -> None:

@@ -29,9 +29,6 @@ PATIENCE = 2.0  # seconds for Redis to answer a wake-up
 NO_RQ_TIMEOUT = -1  # runs carry a lease and a deadline in the database; RQ's own alarm would kill them blindly
 
 
-_leaving = threading.Event()
-
-
 @dataclass(slots=True)
 class _Hangs:
     """Until when not to try a Redis that did not answer: an operation with many wake-ups waits for it once."""
@@ -40,16 +37,7 @@ class _Hangs:
 
 
 _hangs = _Hangs()
-
-
-def leaving() -> bool:
-    """Whether the worker that runs this job was told to end: a long job leaves at its next boundary."""
-    return _leaving.is_set()
-
-
-def leave() -> None:
-    """Ask the job of this process to leave; the worker's signal handler does."""
-    _leaving.set()
+_leaving = threading.Event()
 
 
 def redis_connection() -> Redis:
@@ -105,3 +93,13 @@ def ping() -> bool:
         return bool(redis_connection().ping())
     except RedisError:
         return False
+
+
+def leaving() -> bool:
+    """Whether the worker that runs this job was told to end: a long job leaves at its next boundary."""
+    return _leaving.is_set()
+
+
+def leave() -> None:
+    """Ask the job of this process to leave; the worker's signal handler does."""
+    _leaving.set()

@@ -29,6 +29,7 @@ PR_SET_PDEATHSIG = 1
 STOPS = (signal.SIGTERM, signal.SIGINT)
 # RQ waits for work 15 s less than this between two heartbeats, and /readyz gives up on a worker after 30 s.
 LIFE = 20
+BUSY_BEAT = 2  # seconds between two heartbeats while a job runs
 
 _libc = ctypes.CDLL(None)  # loaded here: after a fork is no place for an import
 
@@ -40,11 +41,10 @@ class ConsoleWorker(Worker):
     job runs touches the job.
     """
 
-    job_monitoring_interval = 5
     max_connection_wait_time = 2.0
 
     def __init__(self, queues: list[Queue], **options: Any) -> None:
-        super().__init__(queues, worker_ttl=LIFE, **options)
+        super().__init__(queues, worker_ttl=LIFE, job_monitoring_interval=BUSY_BEAT, **options)
         self.heart = f"worker:{socket.gethostname()}:{os.getpid()}"
 
     @property

@@ -168,12 +168,15 @@ class Process:
     def is_alive(self) -> bool:
         return self.popen.poll() is None
 
-    def horses(self) -> list[int]:
-        """The children it has forked for jobs."""
+    def children(self) -> list[int]:
+        """What it has forked and not buried yet."""
         with contextlib.suppress(OSError):
-            children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-            return [pid for pid in map(int, children) if state_of(pid)]
+            return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
         return []
+
+    def horses(self) -> list[int]:
+        """Those of them that are alive: a worker's children do its jobs."""
+        return [pid for pid in self.children() if state_of(pid)]
 
     def kill(self) -> None:
         """`kill -9`, of this process alone."""

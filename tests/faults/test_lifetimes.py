@@ -91,14 +91,16 @@ def test_a_worker_is_told_to_end_in_mid_run(running: Console, lane: Callable[...
     """It hands the run over at the next boundary: nothing is in doubt, nothing waits for the lease to run out."""
     one = lane()
     one.arm("delay", seconds=0.5, times=None)
-    plan, run = one.start(payouts=96)
+    plan, run = one.start(payouts=160)
     wait_for("the run to get on", lambda: progress(run) >= 16)
-    (worker,) = [worker for worker in running.pool if str(run.pk) and worker.horses()][:1]
+    worker = next(worker for worker in running.pool if worker.horses())
+    beat = _beats_of(worker.pid)
+    wait_for("it to say that it lives", lambda: _beats_of(worker.pid) != beat, seconds=4)
     told = time.monotonic()
     worker.ask_to_end()
     assert worker.ended() == 0
     assert time.monotonic() - told < 5
-    assert progress(run) < 96
+    assert progress(run) < 160
     succeeded(run, since=time.time(), within=30)
     one.assert_paid(plan)
     assert run.lease_epoch == 2

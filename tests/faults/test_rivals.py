@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -14,7 +15,7 @@ from opsconsole.core.queue import enqueue
 from opsconsole.journal.models import Entry
 from opsconsole.plans.transitions import EXECUTE_RUN
 from tests.faults.harness import Console, Process, state_of, wait_for
-from tests.faults.payouts import Lane, succeeded
+from tests.faults.payouts import Lane, progress, succeeded
 
 pytestmark = pytest.mark.fault
 
@@ -60,6 +61,35 @@ def test_a_frozen_worker_comes_back_too_late(point: str, running: Console, lane:
     one.assert_paid(plan)
     assert _sent_again(one) == 0, "the late worker sent something"
     assert "run.lease_lost" in late.tail() or "IdleInTransaction" in late.tail() or "idle-in-transaction" in late.tail()
+
+
+def test_a_frozen_worker_comes_back_beside_its_successor(running: Console, lane: Callable[..., Lane]) -> None:
+    """Two workers drive one run, and one of them must not: its answers, right as they are, are fenced."""
+    one = lane()
+    running.freeze()
+    late = running.forked_worker("plans", crash_at="plans.steps.after_call:1:STOP", wake_ups=1)
+    plan = one.plan(payouts=96)
+    with override_settings(REDIS_URL=running.redis_url(1)):
+        run = one.execute(plan)
+    late.crashed()
+    one.arm("delay", seconds=0.5, times=None)
+    running.thaw()
+    wait_for("the successor to get on", lambda: progress(run) >= 32)
+    _wake(late, late.crashed_pid)
+    thawed = time.time()
+    assert progress(run) < 96, "the run was over before the late worker came back"
+    succeeded(run, since=thawed)
+    one.assert_paid(plan)
+    assert run.lease_epoch == 2
+    assert _sent_again(one) == 0
+    assert "run.lease_lost" in late.tail()
+    epochs = [json.loads(entry.body)["after"]["epoch"] for entry in _turns(plan.pk)]
+    assert epochs == sorted(epochs), "the late worker wrote something"
+
+
+def _turns(plan_id: object) -> list[Entry]:
+    verbs = ("run.claimed", "run.steps")
+    return list(Entry.objects.filter(subject_id=str(plan_id), verb__in=verbs).order_by("seq"))
 
 
 def _wake(late: Process, horse: int) -> None:

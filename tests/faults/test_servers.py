@@ -48,9 +48,9 @@ def test_redis_is_emptied(running: Console, lane: Callable[..., Lane]) -> None:
 def test_redis_is_killed(running: Console, lane: Callable[..., Lane]) -> None:
     """The run that is under way does not notice; one that is asked for meanwhile is found by the sweeper."""
     slow, meanwhile = lane(), lane()
-    slow.arm("delay", seconds=0.3, times=None)
+    slow.arm("delay", seconds=0.5, times=None)
     workers = [worker.pid for worker in running.pool]
-    plan, run = slow.start(payouts=96)
+    plan, run = slow.start(payouts=112)
     wait_for("the run to get on", lambda: progress(run) >= 16)
     running.signal("redis", signal.SIGKILL)
     killed = time.time()
@@ -64,6 +64,9 @@ def test_redis_is_killed(running: Console, lane: Callable[..., Lane]) -> None:
     succeeded(other, since=killed)
     slow.assert_paid(plan)
     meanwhile.assert_paid(other_plan)
+    assert run.lease_epoch == 1, "its worker let go of it"
+    for worker in running.pool:
+        wait_for("its children to be buried", lambda worker=worker: not worker.children(), seconds=10)
     assert [worker.pid for worker in running.pool if worker.is_alive] == workers, "a worker ended"
 
 

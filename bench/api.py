@@ -74,8 +74,8 @@ def _measure(address: str, calls: int) -> list[Figure]:
             "an empty Django view on the same server", least, "make bench ARGS=api", lower_is_better=True,
         )
         for name, what, limits in (
-            ("read", "GET a plan", (0.1, 0.1)),
-            ("write", "POST a plan", (0.05, 0.05)),
+            ("read", "GET a plan", (0.07, 0.05)),
+            ("write", "POST a plan", (0.04, 0.03)),
         )
         for (label, point), least in zip((("p50", 0.5), ("p99", 0.99)), limits, strict=True)
     ]  # fmt: skip

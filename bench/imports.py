@@ -36,7 +36,7 @@ def run(*, scale: float) -> list[Figure]:
             floor=_bare_copy(path, rows),
             unit="rows/s",
             floor_name="COPY of the same rows into a table without rules",
-            at_least=0.01,
+            at_least=0.005,
             again="make bench ARGS=imports",
         )
     ]

@@ -38,11 +38,11 @@ def run(*, scale: float) -> list[Figure]:
     return [
         Figure(
             f"plan steps, {steps:,} payouts", steps / taken, alone, "steps/s",
-            "commit, HTTP call, commit, one after the other", 1.5, again,
+            "commit, HTTP call, commit, one after the other", 0.5, again,
         ),
         Figure(
             f"plan steps, {steps:,} payouts", steps / taken, together, "steps/s",
-            f"the same by {IN_FLIGHT} threads with a connection each", 0.4, again,
+            f"the same by {IN_FLIGHT} threads with a connection each", 0.25, again,
         ),
     ]  # fmt: skip
 

@@ -29,7 +29,7 @@ from opsconsole.treasury.currencies import DECIMALS
 from opsconsole.treasury.ledger import Movement
 from opsconsole.treasury.models import Account, Bank, Payout, Route
 from opsconsole.treasury.states import AccountKind, GatewayKind, TransferKind
-from tests.faults.harness import Console, wait_for
+from tests.faults.harness import Console, Process, wait_for
 from tests.sandbox_bank.process import BankProcess
 from tests.world import PAYEES
 
@@ -214,6 +214,13 @@ def succeeded(run: Run, *, since: float, within: float = WITHIN) -> None:
     assert run.finished_at is not None
     took = (run.finished_at - datetime.fromtimestamp(since, UTC)).total_seconds()
     assert took < within, took
+
+
+def driver(run: Run, console: Console) -> tuple[Process, int] | None:
+    """The worker that has the run now, and its child that drives it."""
+    run.refresh_from_db()
+    horse = int(run.lease_owner.rpartition(":")[2] or 0)
+    return next(((worker, horse) for worker in console.pool if horse in worker.horses()), None)
 
 
 def progress(run: Run) -> int:

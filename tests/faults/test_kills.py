@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.embedded.acting import nothing_runs
-from tests.faults.harness import ROOT, Console, Process, state_of, wait_for
-from tests.faults.payouts import Lane, progress, steps_of, succeeded
+from tests.faults.harness import ROOT, Console, state_of, wait_for
+from tests.faults.payouts import Lane, driver, progress, steps_of, succeeded
 
 pytestmark = pytest.mark.fault
 
@@ -47,7 +47,7 @@ def test_killed_again_and_again(console: Console, lane: Callable[..., Lane]) -> 
     for kill in range(KILLS):
         wait_for("the run to get on", lambda seen=seen: progress(run) > seen)
         time.sleep(chance.uniform(0, 0.5))
-        worker, horse = wait_for("a worker at work", lambda: _at_work(console))
+        worker, horse = wait_for("a worker at work", lambda: driver(run, console))
         seen = progress(run)
         assert seen < 300, f"seed {seed}: nothing was left to be killed"
         if kill % 3 == 2:  # the child alone, as when memory runs out
@@ -75,10 +75,3 @@ def test_a_test_run_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     victim.stdout.close()
     wait_for("the guard to tidy up", lambda: not top.exists() and not state_of(guard), seconds=20)
     assert nothing_runs(var)
-
-
-def _at_work(console: Console) -> tuple[Process, int] | None:
-    for worker in console.pool:
-        if worker.is_alive and (horses := worker.horses()):
-            return worker, horses[0]
-    return None

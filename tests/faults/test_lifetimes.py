@@ -15,7 +15,7 @@ from opsconsole.core.management.commands import scheduler as command
 from opsconsole.core.schedule import Periodic
 from opsconsole.journal.models import Entry
 from tests.faults.harness import Console, wait_for
-from tests.faults.payouts import Lane, progress, succeeded
+from tests.faults.payouts import Lane, driver, progress, succeeded
 
 pytestmark = pytest.mark.fault
 
@@ -93,7 +93,7 @@ def test_a_worker_is_told_to_end_in_mid_run(running: Console, lane: Callable[...
     one.arm("delay", seconds=0.5, times=None)
     plan, run = one.start(payouts=160)
     wait_for("the run to get on", lambda: progress(run) >= 16)
-    worker = next(worker for worker in running.pool if worker.horses())
+    worker, _ = wait_for("a worker at work", lambda: driver(run, running))
     beat = _beats_of(worker.pid)
     wait_for("it to say that it lives", lambda: _beats_of(worker.pid) != beat, seconds=4)
     told = time.monotonic()

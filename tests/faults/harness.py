@@ -40,7 +40,7 @@ from opsconsole.embedded.places import DATABASE
 from tests.embedded.acting import main_process
 
 ROOT = Path(__file__).resolve().parents[2]
-LEASE = 2.5  # seconds; long enough for a commit on a busy machine, short enough to wait for
+LEASE = 2.0  # seconds; long enough for a commit on a busy machine, short enough to wait for
 PATIENCE = 60.0
 PR_SET_PDEATHSIG = 1
 SERVER_VARIABLES = (

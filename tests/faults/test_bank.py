@@ -80,20 +80,10 @@ def _prepared(fault: Fault, one: Lane, console: Console) -> tuple[Lane, Plan]:
     return one, plan
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_run_ends_by_itself(fault: Fault, under_fault: dict[Fault, Begun]) -> None:
-    one, plan, run, since = under_fault[fault]
-    succeeded(run, since=since)
-    if fault.direction == "execute":
-        one.assert_paid(plan)
-    else:
-        one.assert_taken_back(plan)
-    assert one.fired()[fault.kind], "the fault never fired"
-
-
-def test_bank_is_killed(running: Console, lane: Callable[..., Lane], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("under_fault")  # they go on meanwhile
+def test_bank_is_killed(module_lane: Callable[..., Lane], tmp_path: Path) -> None:
     with BankProcess(tmp_path / "bank") as bank:
-        one = lane(server=bank)
+        one = module_lane(server=bank)
         one.arm("delay", seconds=0.3, times=None)
         plan, run = one.start(payouts=64)
         wait_for("the run to get on", lambda: progress(run) >= 16)
@@ -105,6 +95,17 @@ def test_bank_is_killed(running: Console, lane: Callable[..., Lane], tmp_path: P
         bank.start()
         succeeded(run, since=killed)
         one.assert_paid(plan)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_run_ends_by_itself(fault: Fault, under_fault: dict[Fault, Begun]) -> None:
+    one, plan, run, since = under_fault[fault]
+    succeeded(run, since=since)
+    if fault.direction == "execute":
+        one.assert_paid(plan)
+    else:
+        one.assert_taken_back(plan)
+    assert one.fired()[fault.kind], "the fault never fired"
 
 
 def _waits(run: Run) -> bool:

@@ -39,7 +39,7 @@ time.sleep(60)
 def test_killed_again_and_again(console: Console, lane: Callable[..., Lane]) -> None:
     console.ensure()
     one = lane()
-    one.arm("delay", seconds=0.2, times=None)
+    one.arm("delay", seconds=0.3, times=None)
     plan, run = one.start(payouts=300)
     seed = random.randrange(10**6)
     chance = random.Random(seed)

@@ -112,7 +112,7 @@ def _in_doubt(one: Lane, fault: str) -> tuple[Plan, Run, Step]:
     wait_for("the run to wait for a person", waits)
     assert one.fired()[fault] == ALL_ATTEMPTS
     before = one.payments()
-    time.sleep(3)
+    time.sleep(1.5)
     run.refresh_from_db()
     assert (run.status, run.waiting_for) == ("running", "person")
     assert one.payments() == before

@@ -22,7 +22,7 @@ from tests.world import set_probing
 
 pytestmark = pytest.mark.fault
 
-AWAY = 3.0  # seconds: longer than the lease
+AWAY = 2.5  # seconds: longer than the lease
 
 
 def test_redis_is_emptied(running: Console, lane: Callable[..., Lane]) -> None:

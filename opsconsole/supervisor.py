@@ -18,7 +18,7 @@ from opsconsole.embedded.processes import shorten_log
 
 PAUSES = (0.5, 30.0)  # seconds before the first restart and before the last ones; doubles in between
 STEADY = 30.0  # seconds after which a death counts as the first again
-PATIENCE = 10.0  # seconds from asking a process to stop to killing it
+PATIENCE = 15.0  # seconds from asking a process to stop to killing it
 PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None)  # loaded here: between fork and exec is no place for an import

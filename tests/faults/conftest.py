@@ -10,8 +10,9 @@ from django.db import connection
 
 from opsconsole.journal.verify import verify
 from opsconsole.treasury import ledger
-from tests.faults.harness import Console, wait_for
+from tests.faults.harness import Console
 from tests.faults.payouts import TESTER, Lane, make_people, open_lane
+from tests.faults.processes import wait_for
 from tests.sandbox_bank.process import BankProcess
 
 

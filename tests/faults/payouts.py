@@ -29,7 +29,8 @@ from opsconsole.treasury.currencies import DECIMALS
 from opsconsole.treasury.ledger import Movement
 from opsconsole.treasury.models import Account, Bank, Payout, Route
 from opsconsole.treasury.states import AccountKind, GatewayKind, TransferKind
-from tests.faults.harness import Console, Process, wait_for
+from tests.faults.harness import Console
+from tests.faults.processes import Process, wait_for
 from tests.sandbox_bank.process import BankProcess
 from tests.world import PAYEES
 

@@ -13,8 +13,9 @@ from django.test.utils import override_settings
 
 from opsconsole.plans import jobs
 from opsconsole.plans.models import Plan, Run
-from tests.faults.harness import Console, wait_for
+from tests.faults.harness import Console
 from tests.faults.payouts import Lane, progress, succeeded
+from tests.faults.processes import wait_for
 from tests.sandbox_bank.process import BankProcess
 
 pytestmark = pytest.mark.fault

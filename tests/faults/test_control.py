@@ -15,8 +15,9 @@ from opsconsole.journal.models import Entry
 from opsconsole.plans.errors import StepsInDoubt
 from opsconsole.plans.models import Plan, Run, Step
 from opsconsole.plans.services import control, execution
-from tests.faults.harness import Console, wait_for
+from tests.faults.harness import Console
 from tests.faults.payouts import OPENING, Lane, ended, person, progress, steps_of, succeeded
+from tests.faults.processes import wait_for
 from tests.sandbox_bank.process import BankProcess
 from tests.world import set_probing
 

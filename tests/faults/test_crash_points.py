@@ -21,8 +21,9 @@ from opsconsole.core.queue import enqueue
 from opsconsole.plans import jobs
 from opsconsole.plans.models import Plan, Run
 from opsconsole.plans.transitions import EXECUTE_RUN
-from tests.faults.harness import Console, Process, wait_for
+from tests.faults.harness import Console
 from tests.faults.payouts import WITHIN, Lane, progress, succeeded
+from tests.faults.processes import Process, wait_for
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(240)]
 

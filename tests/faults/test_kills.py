@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.embedded.acting import nothing_runs
-from tests.faults.harness import ROOT, Console, state_of, wait_for
+from tests.faults.harness import Console
 from tests.faults.payouts import Lane, driver, progress, steps_of, succeeded
+from tests.faults.processes import ROOT, state_of, wait_for
 
 pytestmark = pytest.mark.fault
 

@@ -14,8 +14,9 @@ from django.db import IntegrityError, OperationalError, connection
 from opsconsole.core.management.commands import scheduler as command
 from opsconsole.core.schedule import Periodic
 from opsconsole.journal.models import Entry
-from tests.faults.harness import Console, wait_for
+from tests.faults.harness import Console
 from tests.faults.payouts import Lane, driver, progress, succeeded
+from tests.faults.processes import wait_for
 
 pytestmark = pytest.mark.fault
 

@@ -12,8 +12,9 @@ from opsconsole.journal.models import Entry
 from opsconsole.plans.errors import StepsInDoubt
 from opsconsole.plans.models import Plan, Run, Step
 from opsconsole.plans.services import control, execution, resolution
-from tests.faults.harness import Console, wait_for
+from tests.faults.harness import Console
 from tests.faults.payouts import TESTER, Lane, ended, person, steps_of, succeeded
+from tests.faults.processes import wait_for
 from tests.world import set_probing
 
 pytestmark = pytest.mark.fault

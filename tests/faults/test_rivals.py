@@ -14,8 +14,9 @@ from django.test.utils import override_settings
 from opsconsole.core.queue import enqueue
 from opsconsole.journal.models import Entry
 from opsconsole.plans.transitions import EXECUTE_RUN
-from tests.faults.harness import Console, Process, state_of, wait_for
+from tests.faults.harness import Console
 from tests.faults.payouts import Lane, progress, succeeded
+from tests.faults.processes import Process, state_of, wait_for
 
 pytestmark = pytest.mark.fault
 

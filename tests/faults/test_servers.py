@@ -16,8 +16,9 @@ from opsconsole.plans.models import Run, Step
 from opsconsole.plans.outcomes import Done, NotStarted
 from opsconsole.plans.services import running as engine
 from opsconsole.treasury.models import Transfer
-from tests.faults.harness import Console, wait_for
+from tests.faults.harness import Console
 from tests.faults.payouts import TESTER, Lane, progress, succeeded
+from tests.faults.processes import wait_for
 from tests.world import set_probing
 
 pytestmark = pytest.mark.fault

@@ -35,13 +35,13 @@ def main() -> int:
     for url in ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL"):
         os.environ.pop(url, None)
 
-    from opsconsole import embedded  # noqa: PLC0415 - after the environment is set
+    from opsconsole import embedded
 
     servers = embedded.start(var)
     try:
         return _run(options.names or NAMES, quick=options.quick)
     finally:
-        from django.db import connections  # noqa: PLC0415
+        from django.db import connections
 
         connections.close_all()
         servers.release()
@@ -49,12 +49,12 @@ def main() -> int:
 
 
 def _run(names: tuple[str, ...] | list[str], *, quick: bool) -> int:
-    import django  # noqa: PLC0415
+    import django
 
     django.setup()
-    from django.core.management import call_command  # noqa: PLC0415
+    from django.core.management import call_command
 
-    from bench.figures import Figure, print_table  # noqa: PLC0415
+    from bench.figures import Figure, print_table
 
     call_command("migrate", interactive=False, verbosity=0)
     figures: list[Figure] = []

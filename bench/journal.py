@@ -85,8 +85,8 @@ def _write(url: str, table: str, count: int, gate: Any) -> None:
 
 
 def _verify(count: int) -> Figure:
-    from opsconsole.core.actors import SYSTEM  # noqa: PLC0415 - after Django is set up
-    from opsconsole.journal import services, verify  # noqa: PLC0415
+    from opsconsole.core.actors import SYSTEM
+    from opsconsole.journal import services, verify
 
     with connection.cursor() as cursor:
         cursor.execute("insert into journal_entries (body) select %s from generate_series(1, %s)", [TEXT, count])

@@ -48,11 +48,11 @@ def run(*, scale: float) -> list[Figure]:
 
 
 def _paid() -> tuple[int, float]:
-    from opsconsole.core.actors import Actor  # noqa: PLC0415 - after Django is set up
-    from opsconsole.core.models import User  # noqa: PLC0415
-    from opsconsole.plans.models import Run, Step  # noqa: PLC0415
-    from opsconsole.plans.services import drafts, execution, staging  # noqa: PLC0415
-    from opsconsole.plans.services.drafts import Draft  # noqa: PLC0415
+    from opsconsole.core.actors import Actor
+    from opsconsole.core.models import User
+    from opsconsole.plans.models import Run, Step
+    from opsconsole.plans.services import drafts, execution, staging
+    from opsconsole.plans.services.drafts import Draft
 
     people = {name: Actor.of(User.objects.get(username=name)) for name in ("ops", "finance_ops")}
     payload = {"currency": "EUR", "cutoff_date": datetime.now(UTC).date().isoformat()}
@@ -76,9 +76,9 @@ def _paid() -> tuple[int, float]:
 
 
 def _bare_calls(calls: int, *, workers: int) -> float:
-    from opsconsole.treasury.bank_gateways import payment_gateway  # noqa: PLC0415
-    from opsconsole.treasury.gateways.base import PaymentOrder  # noqa: PLC0415
-    from opsconsole.treasury.models import Account  # noqa: PLC0415
+    from opsconsole.treasury.bank_gateways import payment_gateway
+    from opsconsole.treasury.gateways.base import PaymentOrder
+    from opsconsole.treasury.models import Account
 
     account = Account.objects.select_related("bank").get(kind="settlement", bank__gateway="http")
     gateway = payment_gateway(account.bank)

@@ -60,7 +60,7 @@ def wait_for(url: str) -> None:
 @contextmanager
 def sandbox_bank() -> Iterator[str]:
     """A sandbox bank on a free port, with the demo's secret and money; its address."""
-    from django.conf import settings  # noqa: PLC0415 - Django is set up by then
+    from django.conf import settings
 
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -71,8 +71,8 @@ def sandbox_bank() -> Iterator[str]:
 
 def seed(url: str) -> None:
     """The demo data, and at the bank the money that it says is there."""
-    from django.conf import settings  # noqa: PLC0415
-    from django.core.management import call_command  # noqa: PLC0415
+    from django.conf import settings
+    from django.core.management import call_command
 
     call_command("seed_demo", bank_url=url, verbosity=0)
     accounts = (settings.VAR / "demo" / "bank-accounts.json").read_bytes()
@@ -83,7 +83,7 @@ def seed(url: str) -> None:
 
 def tokens() -> dict[str, str]:
     """The demo users' API tokens."""
-    from django.conf import settings  # noqa: PLC0415
+    from django.conf import settings
 
     entries = json.loads((settings.VAR / "demo" / "credentials.json").read_text())
     return {entry["username"]: entry["token"] for entry in entries}

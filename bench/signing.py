@@ -13,13 +13,13 @@ APPROVERS = ("finance_ops", "pay_admin", "pay_admin2", "finance_ops2")
 
 def approve_signed(plan: Any) -> None:
     """Approve until the plan is approved; raises RuntimeError when these people are not enough."""
-    from opsconsole.approvals import selectors  # noqa: PLC0415 - after Django is set up
-    from opsconsole.approvals.services import register_signer_key  # noqa: PLC0415
-    from opsconsole.core.actors import Actor  # noqa: PLC0415
-    from opsconsole.core.errors import DomainError  # noqa: PLC0415
-    from opsconsole.core.models import User  # noqa: PLC0415
-    from opsconsole.plans.models import Plan  # noqa: PLC0415
-    from opsconsole.plans.services import decisions  # noqa: PLC0415
+    from opsconsole.approvals import selectors
+    from opsconsole.approvals.services import register_signer_key
+    from opsconsole.core.actors import Actor
+    from opsconsole.core.errors import DomainError
+    from opsconsole.core.models import User
+    from opsconsole.plans.models import Plan
+    from opsconsole.plans.services import decisions
 
     request = selectors.live_request("plan", plan.pk, f"plan.{plan.plan_type}")
     assert request is not None

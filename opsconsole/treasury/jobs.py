@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from opsconsole.core.actors import SYSTEM
-from opsconsole.core.queue import enqueue
+from opsconsole.core.queue import enqueue, leaving
 from opsconsole.core.schedule import periodic
 from opsconsole.treasury.bank_gateways import payment_gateway
 from opsconsole.treasury.gateways.base import Absent, Known, NoAnswer
@@ -37,7 +37,7 @@ def settle_bank(bank_id: str) -> None:
     bank = Bank.objects.get(pk=UUID(bank_id))
     gateway = payment_gateway(bank)
     until = time.monotonic() + TURN.total_seconds()
-    while time.monotonic() < until:
+    while time.monotonic() < until and not leaving():  # what is left, the sweeper asks for again
         due = settlement.claim_due(bank_id=bank.pk, actor=SETTLEMENT)
         findings = gateway.status_many([one.key for one in due]) if due else []
         answers = [

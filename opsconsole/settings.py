@@ -156,9 +156,12 @@ INSTALLED_APPS = [
     "django_prometheus",
     "opsconsole.journal",
     "opsconsole.approvals",
+    "opsconsole.changes",
     "opsconsole.identity",
+    "opsconsole.notifications",
     "opsconsole.plans",
     "opsconsole.treasury",
+    "opsconsole.monitoring",
     "opsconsole.console",
 ]
 MIDDLEWARE = [

@@ -7,16 +7,21 @@ secret must be given, and what is missing or wrong is named in one line at start
 from __future__ import annotations
 
 import base64
+import json
 import os
 import secrets
 import sys
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import environ
 import structlog
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from psycopg.conninfo import conninfo_to_dict
 from redis import Redis
 
@@ -32,7 +37,7 @@ DEBUG = False
 DEMO = env.bool("OPS_DEMO", default=not PRODUCTION) and not PRODUCTION
 
 
-def _stop(problem: str) -> None:
+def _stop(problem: str) -> NoReturn:
     sys.exit(f"opsconsole: {problem}")
 
 
@@ -91,21 +96,36 @@ DATABASE_OPERATOR_URL = env("DATABASE_OPERATOR_URL", default="" if "DATABASE_URL
 REDIS_URL = env("REDIS_URL", default=_EMBEDDED.redis)
 
 
+# A server across the network may vanish without a word: nobody waits for it longer than this. A URL may say otherwise.
+_ACROSS_THE_NETWORK = {
+    "connect_timeout": "5",
+    "keepalives_idle": "30",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",  # milliseconds that what we sent may stay unacknowledged
+}
+
+
 def _database(name: str, url: str) -> dict[str, Any]:
     """Django's form of a libpq URL, so that psql and the application read the same one."""
     try:
         parts: dict[str, Any] = dict(conninfo_to_dict(url))
     except Exception as error:  # noqa: BLE001 - libpq says what is wrong with it
         _stop(f"{name} is not a PostgreSQL URL: {error}")
+    host = parts.pop("host", "")
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": parts.pop("dbname", "molam_connect"),
         "USER": parts.pop("user", ""),
         "PASSWORD": parts.pop("password", ""),
-        "HOST": parts.pop("host", ""),
+        "HOST": host,
         "PORT": str(parts.pop("port", "")),
-        "OPTIONS": parts,
+        "OPTIONS": parts if _is_socket(host) else _ACROSS_THE_NETWORK | parts,
     }
+
+
+def _is_socket(host: str) -> bool:
+    return not host or host.startswith(("/", "@"))
 
 
 DATABASES = {"default": _database("DATABASE_URL", DATABASE_URL)}
@@ -114,6 +134,8 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["TEST"] = {"NAME": env("TEST_DB", default="test_molam_connect")}
 DATABASE_APPLICATION = _database("DATABASE_URL", DATABASE_URL)
 DATABASE_OWNER = _database("DATABASE_OWNER_URL", DATABASE_OWNER_URL or DATABASE_URL)
+# Past a pooler: what holds a lock for as long as its session lasts needs a session of its own.
+DATABASE_DIRECT = _database("DATABASE_DIRECT_URL", env("DATABASE_DIRECT_URL", default=DATABASE_URL))
 DB_APP_ROLE = DATABASES["default"]["USER"]
 DB_OWNER_ROLE = DATABASE_OWNER["USER"]
 DB_OPERATOR_ROLE = env("DB_OPERATOR_ROLE", default="operator")
@@ -125,7 +147,9 @@ if env.bool("OPS_DB_POOL", default=False):  # web processes only: a pool does no
     }
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = None if env.bool("OPS_DB_KEEP", default=True) else 0
-if env.bool("OPS_PGBOUNCER", default=False):  # transaction pooling: no server-side cursors, no prepared statements
+if OPS_PGBOUNCER := env.bool("OPS_PGBOUNCER", default=False):  # transaction pooling: nothing outlives a transaction
+    if not env("DATABASE_DIRECT_URL", default=""):
+        _stop("OPS_PGBOUNCER needs DATABASE_DIRECT_URL, past the pooler: the scheduler leads by a lock of its session.")
     DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
     DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None
 try:
@@ -167,6 +191,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "opsconsole.core.requests.RequestIdMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -217,11 +242,41 @@ AUTH_PASSWORD_VALIDATORS = [
 if OPS_ENV == "test":  # a hundred people a minute are made there, and none of them has anything to lose
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LOGIN_URL = "admin:login"
+# Who must prove themselves by more than a password: everybody, whoever approves or executes (deciders), nobody.
+REQUIRE_SECOND_FACTOR = env("OPS_REQUIRE_SECOND_FACTOR", default="everybody" if PRODUCTION else "nobody")
+if REQUIRE_SECOND_FACTOR not in ("everybody", "deciders", "nobody"):
+    _stop("OPS_REQUIRE_SECOND_FACTOR must be everybody, deciders or nobody.")
+if PRODUCTION and REQUIRE_SECOND_FACTOR != "everybody":
+    _stop("OPS_REQUIRE_SECOND_FACTOR must be everybody in production.")
 REST_KNOX = {
     "AUTH_HEADER_PREFIX": "Bearer",
     "TOKEN_TTL": timedelta(days=env.int("API_TOKEN_DAYS", default=30)),
     "AUTO_REFRESH": False,
 }
+
+# Molam ID: a PEM, or {"kid": PEM, ...} while keys are rotated. A newline may be written as \n.
+MOLAM_ID_AUDIENCE = env("MOLAM_ID_AUDIENCE", default="opsconsole")
+MOLAM_ID_ISSUER = env("MOLAM_ID_ISSUER", default="")
+MOLAM_ID_LEEWAY_SECONDS = env.int("MOLAM_ID_LEEWAY_SECONDS", default=30)
+MOLAM_ID_ROLES_CLAIM = env("MOLAM_ID_ROLES_CLAIM", default="roles")
+MOLAM_ID_ROLES: dict[str, str] = env.dict("MOLAM_ID_ROLES", default={})  # their names for our roles: theirs=ours,...
+
+
+def _molam_id_keys(text: str) -> dict[str, str]:
+    """Public RSA keys by `kid`; a single one has the name "" and fits whatever the token calls it."""
+    try:
+        given = json.loads(text) if text.startswith("{") else {"": text} if text else {}
+        keys = {str(kid): str(pem).replace("\\n", "\n") for kid, pem in given.items()}
+        for pem in keys.values():
+            key = load_pem_public_key(pem.encode())
+            if not isinstance(key, RSAPublicKey) or key.key_size < 2048:  # noqa: PLR2004 - RFC 7518, 3.3
+                raise ValueError("not an RSA key of 2048 bits or more")
+    except (ValueError, UnsupportedAlgorithm) as problem:
+        _stop(f"MOLAM_ID_JWT_PUBLIC must be a PEM public key, or a JSON object of them by kid: {problem}")
+    return keys
+
+
+MOLAM_ID_KEYS = _molam_id_keys(env("MOLAM_ID_JWT_PUBLIC", default="").strip())
 
 # --- HTTP -----------------------------------------------------------------------------------------------------------
 
@@ -231,20 +286,50 @@ ALLOWED_HOSTS = env.list(
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 if PRODUCTION and not ALLOWED_HOSTS:
     _stop("ALLOWED_HOSTS is not set; production needs it.")
+# Passkeys belong to a host name; `localhost` is the one that browsers allow without TLS, on any port.
+WEBAUTHN_RP_ID = env("WEBAUTHN_RP_ID", default=ALLOWED_HOSTS[0].lstrip(".") if PRODUCTION else "localhost")
+WEBAUTHN_ORIGINS = env.list("WEBAUTHN_ORIGINS", default=[f"https://{WEBAUTHN_RP_ID}"] if PRODUCTION else [])
+if "*" in WEBAUTHN_RP_ID:
+    _stop("WEBAUTHN_RP_ID must be given where ALLOWED_HOSTS begins with *: passkeys belong to one host name.")
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# No script but our files. unfold's Alpine evaluates the expressions in its attributes, hence 'unsafe-eval'; its colours
+# and Alpine's x-show are inline styles. Nothing of either can come in by what people type, which templates escape.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'", "'unsafe-eval'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+SESSION_COOKIE_SAMESITE = "Lax"  # a link in a notification opens the page; a form elsewhere sends nothing
+CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = ("__Host-session", "__Host-csrf") if PRODUCTION else ("sessionid", "csrftoken")
 SECURE_SSL_REDIRECT = PRODUCTION and env.bool("SECURE_SSL_REDIRECT", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
-if env.bool("BEHIND_PROXY", default=False):
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 API_MAX_BODY_BYTES = env.int("API_MAX_BODY_BYTES", default=1_048_576)
 METRICS_TOKEN = env("METRICS_TOKEN", default="")
+# Alertmanager shows it at /api/alerts; production without one takes no alerts in.
+ALERTMANAGER_TOKEN = (
+    env("ALERTMANAGER_TOKEN", default="")
+    if PRODUCTION
+    else _secret("ALERTMANAGER_TOKEN", lambda: secrets.token_urlsafe(32))
+)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["opsconsole.core.auth.BearerAuthentication"],
@@ -269,6 +354,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"ReviewVerdictEnum": "opsconsole.approvals.states.ReviewVerdict"},
 }
 
 # --- words, times, files --------------------------------------------------------------------------------------------
@@ -312,6 +398,32 @@ RUN_LEASE_SECONDS = env.float("RUN_LEASE_SECONDS", default=30.0)  # how long a l
 SANDBOX_BANK_KEY_ID = env("SANDBOX_BANK_KEY_ID", default="sandbox")
 SANDBOX_BANK_SECRET = env("SANDBOX_BANK_SECRET", default="sandbox-secret")
 SANDBOX_BANK_URL = env("SANDBOX_BANK_URL", default="http://127.0.0.1:8090")
+
+# Notifications. Links in them lead to PUBLIC_URL; e-mail goes by EMAIL_URL (smtp, smtp+tls or smtp+ssl://user:pass@host).
+PUBLIC_URL = env(
+    "PUBLIC_URL", default=f"https://{ALLOWED_HOSTS[0].lstrip('.')}" if PRODUCTION else "http://localhost:8000"
+).rstrip("/")
+if not PUBLIC_URL.startswith(("https://", "http://")) or "*" in PUBLIC_URL:
+    _stop("PUBLIC_URL must be the address of this console: https://host.")
+EMAIL_HOST = ""  # without EMAIL_URL nobody is told by e-mail
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env("EMAIL_FROM", default="opsconsole@localhost")
+if env("EMAIL_URL", default=""):
+    _mail = env.email_url("EMAIL_URL")
+    if not _mail["EMAIL_BACKEND"].endswith("smtp.EmailBackend") or not _mail["EMAIL_HOST"]:
+        _stop("EMAIL_URL must be smtp://, smtp+tls:// or smtp+ssl:// with a host.")
+    EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"] or 25
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"] or "", _mail["EMAIL_HOST_PASSWORD"] or ""
+    EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.get("EMAIL_USE_TLS", False), _mail.get("EMAIL_USE_SSL", False)
+NOTIFICATIONS_ALLOW_HTTP = not PRODUCTION
+NOTIFICATIONS_CA_FILE = env("NOTIFICATIONS_CA_FILE", default="")  # of receivers with a certificate of the house
+try:  # networks inside that webhooks may go to all the same
+    NOTIFICATIONS_ALLOWED_NETWORKS = [
+        ip_network(text)
+        for text in env.list("NOTIFICATIONS_ALLOWED_NETWORKS", default=[] if PRODUCTION else ["127.0.0.0/8", "::1/128"])
+    ]
+except ValueError as error:
+    _stop(f"NOTIFICATIONS_ALLOWED_NETWORKS must be networks, separated by commas: {error}")
 
 # --- logs -----------------------------------------------------------------------------------------------------------
 
@@ -368,10 +480,14 @@ UNFOLD = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "opsconsole.console.site.environment",
-    "STYLES": ["opsconsole.console.site.stylesheet"],
-    "SCRIPTS": ["opsconsole.console.site.script"],
+    "STYLES": ["opsconsole.console.site.stylesheet", "opsconsole.console.site.login_stylesheet"],
+    "SCRIPTS": ["opsconsole.console.site.script", "opsconsole.console.site.passkey_script"],
     "ACCOUNT": {"navigation": "opsconsole.console.navigation.account_links"},
-    "SIDEBAR": {"navigation": "opsconsole.console.navigation.sidebar"},
+    "SIDEBAR": {
+        "navigation": "opsconsole.console.navigation.sidebar",
+        "show_search": True,
+        "command_search": True,
+    },
     "BORDER_RADIUS": "6px",
     "COLORS": {
         "primary": {

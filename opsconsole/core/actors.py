@@ -23,7 +23,16 @@ class ActorKind(StrEnum):
 
 # What a person at a shell may do without naming a user: stop things, and look whether the record is whole.
 SHELL_PERMISSIONS = frozenset(
-    {"journal.verify_journal", "journal.seal_journal", "core.issue_token", "core.rotate_field_keys"}
+    {
+        "journal.verify_journal",
+        "journal.seal_journal",
+        "core.issue_token",
+        "core.rotate_field_keys",
+        "identity.reset_secondfactor",
+        "identity.invite_user",
+        "identity.create_first_people",
+        "changes.take_away",
+    }
 )
 
 

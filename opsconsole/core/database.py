@@ -25,6 +25,11 @@ def as_application(alias: str = "default") -> AbstractContextManager[None]:
     return _connected_as(settings.DATABASE_APPLICATION, alias)
 
 
+def past_the_pooler(alias: str = "default") -> AbstractContextManager[None]:
+    """Connect to PostgreSQL itself while the block runs, for what belongs to a session, such as its locks."""
+    return _connected_as(settings.DATABASE_DIRECT, alias)
+
+
 @contextmanager
 def _connected_as(role: dict[str, Any], alias: str) -> Iterator[None]:
     wrapper = connections[alias]

@@ -72,7 +72,7 @@ class ConsoleView(APIView):
         if unknown := sorted(asked.keys() - known):
             raise ValidationError({name: ["This list has no such parameter."] for name in unknown})
         if narrowed_by is not None:
-            narrowed = narrowed_by(asked, rows)
+            narrowed = narrowed_by(asked, rows, request=self.request)
             if not narrowed.is_valid():
                 raise ValidationError(narrowed.errors)
             rows = narrowed.qs

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.auth.base_user import BaseUserManager
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, Group
 from django.db import models
 from django.db.models.functions import Now
 
@@ -35,6 +36,7 @@ class User(AbstractUser):
     id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
     sub = models.TextField("external identity", null=True, blank=True, unique=True)  # the `sub` claim of Molam ID
     is_superuser = False
+    within: frozenset[str] | None = None  # the roles a credential narrows its bearer to; None for all they have
 
     objects = UserManager()  # type: ignore[assignment,misc] # without create_superuser
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -46,13 +48,40 @@ class User(AbstractUser):
 
     @cached_property
     def roles(self) -> frozenset[str]:
-        """The names of the roles the user is a member of."""
-        return frozenset(self.groups.values_list("name", flat=True))
+        """The names of the roles the user is a member of, as far as what they came with carries."""
+        held = frozenset(self.groups.values_list("name", flat=True))
+        return held if self.within is None else held & self.within
+
+    def narrow_to(self, roles: Iterable[str]) -> None:
+        """Have this object stand for the user in these of their roles only; it never gives them another."""
+        self.within = frozenset(roles)
+        self._forget_rights()
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """Whether a role or a grant gives the right; when narrowed, one of the roles that are left."""
+        return super().has_perm(perm, obj) and (self.within is None or self._carries(perm, obj))
+
+    def _carries(self, perm: str, obj: Any) -> bool:
+        """Whether the right comes from a role that is left, or was granted on this object to the person or to one."""
+        from guardian.shortcuts import get_group_perms, get_user_perms  # noqa: PLC0415 - its models are loaded later
+
+        app, _, name = perm.partition(".")
+        if obj is not None:
+            given = (get_user_perms(self, obj), *(get_group_perms(group, obj) for group in self.groups_left()))
+            return any(name == permission for permissions in given for permission in permissions)
+        return self.groups_left().filter(permissions__content_type__app_label=app, permissions__codename=name).exists()
+
+    def groups_left(self) -> models.QuerySet[Group]:
+        """The groups of the roles the user is a member of, as far as what they came with carries."""
+        return self.groups.all() if self.within is None else self.groups.filter(name__in=self.within)
+
+    def _forget_rights(self) -> None:
+        for cached in ("roles", "_perm_cache", "_user_perm_cache", "_group_perm_cache"):
+            self.__dict__.pop(cached, None)
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
         """Reload, roles and permissions included."""
-        for cached in ("roles", "_perm_cache", "_user_perm_cache", "_group_perm_cache"):
-            self.__dict__.pop(cached, None)
+        self._forget_rights()
         super().refresh_from_db(*args, **kwargs)
 
 

@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.models import DeliveryState, OutboxDelivery, OutboxEvent
-from opsconsole.core.operations import assert_in_operation, operation
+from opsconsole.core.operations import assert_in_operation, current_actor, operation
 from opsconsole.core.queue import after_commit
 
 log = structlog.get_logger(__name__)
@@ -36,9 +36,10 @@ def subscribe(listener: str, topic: str) -> None:
 
 
 def emit(topic: str, *, kind: str, id: object, data: dict[str, Any] | None = None) -> None:
-    """Write an event and what is due to each listener, in the caller's operation."""
+    """Write an event and what is due to each listener, in the caller's operation, whose actor it names."""
     assert_in_operation()
-    event = OutboxEvent.objects.create(topic=topic, subject_kind=kind, subject_id=str(id), data=data or {})
+    facts = {"actor": current_actor().name, **(data or {})}
+    event = OutboxEvent.objects.create(topic=topic, subject_kind=kind, subject_id=str(id), data=facts)
     for listener, pattern in _listeners.items():
         if fnmatchcase(topic, pattern):
             # One by one: a bulk insert does not bring back keys that the database made.

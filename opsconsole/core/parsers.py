@@ -71,7 +71,19 @@ class StrictJSONParser(BaseParser):
         except ValueError as error:
             raise ParseError(f"The body is not JSON: {error}") from error
         _check(value, MAX_DEPTH)
+        return self.renamed(value)
+
+    def renamed(self, value: Any) -> Any:
+        """The body with its keys as the API names them."""
         return snake_case(value)
+
+
+class VerbatimJSONParser(StrictJSONParser):
+    """The same strictness, for bodies whose keys are somebody else's: they stay as they are."""
+
+    def renamed(self, value: Any) -> Any:
+        """The body as it came."""
+        return value
 
 
 def _check(value: Any, depth: int) -> None:

@@ -23,7 +23,8 @@ from opsconsole.core.requests import current_request_id
 
 log = structlog.get_logger(__name__)
 
-QUEUES = ("default", "plans", "campaigns", "sandbox", "trading")
+QUEUES = ("default", "plans", "campaigns", "sandbox", "trading", "notifications")
+APART = frozenset({"notifications"})  # who receives takes their time: a worker of its own, which no plan waits for
 
 PATIENCE = 2.0  # seconds for Redis to answer a wake-up
 NO_RQ_TIMEOUT = -1  # runs carry a lease and a deadline in the database; RQ's own alarm would kill them blindly
@@ -85,6 +86,14 @@ def depths() -> dict[str, int]:
     """How many wake-ups wait in each queue; raises RedisError when Redis does not answer."""
     connection = redis_connection()
     return {name: Queue(name, connection=connection).count for name in QUEUES}
+
+
+def depths_if_known() -> dict[str, int] | None:
+    """How many wake-ups wait in each queue; None when Redis does not answer."""
+    try:
+        return depths()
+    except RedisError:
+        return None
 
 
 def ping() -> bool:

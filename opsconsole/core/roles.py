@@ -10,7 +10,14 @@ from typing import Final
 
 from django.contrib.auth.models import Group, Permission
 
-_SEE_PLANS = ("plans.view_plan", "approvals.view_request", "approvals.view_policy", "journal.view_entry")
+_SEE_PLANS = (
+    "plans.view_plan",
+    "plans.view_calendar",
+    "approvals.view_request",
+    "approvals.view_policy",
+    "approvals.view_review",
+    "journal.view_entry",
+)
 _SEE_TREASURY = (
     "treasury.view_bank",
     "treasury.view_account",
@@ -18,40 +25,89 @@ _SEE_TREASURY = (
     "treasury.view_route",
     "treasury.view_transfer",
     "treasury.view_instruction",
+    "treasury.view_freeze",
+    "treasury.view_sweep",
+    "treasury.view_bankfile",
+    "treasury.view_break",
 )
+_SEE_INCIDENTS = ("monitoring.view_incident", "monitoring.view_alert", "monitoring.view_check")
+_HANDLE_INCIDENTS = (*_SEE_INCIDENTS, "monitoring.handle_incident", "monitoring.tick_check")
 _RUN_PLANS = (
     "plans.create_plan",
     "plans.stage_plan",
     "plans.execute_plan",
     "plans.resolve_step",
     "approvals.decide_request",
+    "approvals.answer_review",
     "approvals.register_signerkey",
+    "notifications.subscribe",
+)
+# In the worst hour: execute without the quorum, end what hangs.
+_EMERGENCY = ("plans.break_glass", "plans.force_fail_run")
+_SEE_DELIVERIES = ("notifications.view_channel", "notifications.view_delivery")
+
+# Giving rights takes an admin and a pay_admin who agree; taking them away, one of them.
+_MANAGE_PEOPLE = (
+    "changes.request_people_change",
+    "changes.request_policy_change",
+    "changes.take_away",
+    "core.view_user",
 )
 
 ROLES: Final[dict[str, tuple[str, ...]]] = {
     "pay_admin": (
         *_SEE_PLANS,
         *_SEE_TREASURY,
+        *_HANDLE_INCIDENTS,
         *_RUN_PLANS,
+        *_EMERGENCY,
+        *_MANAGE_PEOPLE,
+        "changes.view_change",
+        "changes.request_treasury_change",
+        "plans.manage_calendar",
+        "plans.export_evidence",
         "treasury.import_payouts",
+        "treasury.import_bank_files",
+        "treasury.resolve_break",
         "treasury.hold_payout",
         "treasury.change_route",
     ),
     "finance_ops": (
         *_SEE_PLANS,
+        "changes.view_change",
+        "changes.request_treasury_change",
         *_SEE_TREASURY,
+        *_HANDLE_INCIDENTS,
         *_RUN_PLANS,
+        "plans.export_evidence",
         "treasury.import_payouts",
+        "treasury.import_bank_files",
+        "treasury.resolve_break",
         "treasury.hold_payout",
     ),
-    "ops": (*_SEE_PLANS, *_SEE_TREASURY, *_RUN_PLANS),
+    "ops": (
+        *_SEE_PLANS,
+        "changes.view_change",
+        *_SEE_TREASURY,
+        *_HANDLE_INCIDENTS,
+        *_RUN_PLANS,
+        *_EMERGENCY,
+        *_SEE_DELIVERIES,
+        "notifications.retry_delivery",
+    ),
     "auditor": (
         *_SEE_PLANS,
+        "changes.view_change",
         *_SEE_TREASURY,
+        "plans.export_evidence",
+        *_SEE_INCIDENTS,
+        *_SEE_DELIVERIES,
+        "notifications.view_subscription",
         "journal.verify_journal",
         "journal.export_journal",
         "approvals.view_signerkey",
         "core.view_user",
+        "identity.view_secondfactor",
         "core.view_workerheartbeat",
         "core.view_outboxevent",
     ),
@@ -60,8 +116,20 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
     "trader": (),
     "risk_manager": (),
     "admin": (
-        "core.view_user",
-        "core.issue_token",
+        *_HANDLE_INCIDENTS,
+        *_SEE_DELIVERIES,
+        "notifications.view_subscription",
+        "notifications.manage_channels",
+        "notifications.retry_delivery",
+        "notifications.subscribe",
+        *_MANAGE_PEOPLE,
+        "changes.view_change",
+        "approvals.view_request",
+        "approvals.decide_request",
+        "approvals.register_signerkey",
+        "identity.view_secondfactor",
+        "identity.reset_secondfactor",
+        "approvals.view_signerkey",
         "core.view_workerheartbeat",
         "core.view_outboxevent",
         "approvals.view_policy",

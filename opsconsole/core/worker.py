@@ -91,7 +91,10 @@ class ConsoleWorker(Worker):
     def heartbeat(self, *args: Any, **kwargs: Any) -> None:
         """Tell Redis, which RQ wants, and PostgreSQL, which /readyz and the metrics read."""
         if not self.is_horse:
-            beat(self.heart, kind="worker", queues=" ".join(self.queue_names()))
+            names = self.queue_names()
+            # One that only tells people is no sign that plans are executed.
+            kind = "notifier" if wakeups.APART.issuperset(names) else "worker"
+            beat(self.heart, kind=kind, queues=" ".join(names))
         with _redis_may_be_away():
             super().heartbeat(*args, **kwargs)
 

@@ -7,19 +7,24 @@ Two locks, always taken in this order, so nobody waits in a circle:
 
 A joiner waits for a stopper and then starts the servers anew. A stopper never meets a starter, who is a user
 already. A killed process loses its locks without stopping anything: the servers stay up for the next one, who
-joins them.
+joins them. It loses them a moment after its children learn of its death, for all its threads must have ended: who
+leaves in that moment is not fooled by it.
 """
 
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from opsconsole.embedded.places import EmbeddedError, Places, Urls, owner_name, urls, var_folder
 from opsconsole.embedded.postgres import Postgres
+from opsconsole.embedded.processes import POLL, has_ended
 from opsconsole.embedded.redis import Redis
 from opsconsole.embedded.server import Server
+
+DYING = 10  # seconds that a killed process may take until its last thread is gone
 
 
 class Servers:
@@ -75,16 +80,10 @@ class Servers:
             return False
         users, self._users = self._users, -1
         try:
-            # Fails while anybody else is in; once we have it, joiners wait until we are done.
-            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _kept(self._places.var) == self.postgres.instance() != "":
+            # Once we have the lock, joiners wait until we are done.
+            if not _take_over(users) or _kept(self._places.var) == self.postgres.instance() != "":
                 return False
-            self.redis.stop()
-            self.postgres.stop()
-        except BlockingIOError:
-            return False
-        else:
-            return True
+            return any([self.redis.stop(), self.postgres.stop()])
         finally:
             os.close(users)
 
@@ -123,6 +122,27 @@ def keep(var: Path) -> None:
 def unkeep(var: Path) -> None:
     """Takes `keep` back: the last user stops the servers again."""
     (var / "embedded.kept").unlink(missing_ok=True)
+
+
+def _take_over(users: int) -> bool:
+    """Takes the users' lock for us alone; False while anybody else is in who is not just dying."""
+    deadline = time.monotonic() + DYING
+    while True:
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline or not all(has_ended(pid) for pid in _holders(users)):
+                return False
+            time.sleep(POLL)
+        else:
+            return True
+
+
+def _holders(lock: int) -> list[int]:
+    """The processes that have taken the lock; one that is gone already is not among them, even if its lock still is."""
+    inode = f":{os.fstat(lock).st_ino}"
+    lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return [int(pid) for _, kind, _, _, pid, file, *_ in lines if kind == "FLOCK" and file.endswith(inode)]
 
 
 def _kept(var: Path) -> str:

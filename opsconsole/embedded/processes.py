@@ -90,6 +90,14 @@ def tagged(tag: str, uid: int) -> list[int]:
     return found
 
 
+def has_ended(pid: int) -> bool:
+    """Whether the process is gone or a zombie; its other threads may still be ending then."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in ("Z", "X")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def command_line(pid: int) -> list[str]:
     """What the process shows as its command; empty words if it is gone or a zombie."""
     try:

@@ -76,16 +76,16 @@ class Server(ABC):
                 self._end(lifeline)
             self._launch(lifeline)
 
-    def stop(self) -> None:
-        """Ends it in good order, and returns when its last process is gone."""
+    def stop(self) -> bool:
+        """Ends it in good order, and returns when its last process is gone; False if none was there."""
         if not self.places.var.exists():  # somebody removed it all: nothing is left to keep
-            send(self._processes(), signal.SIGKILL)
-            return
+            return send(self._processes(), signal.SIGKILL)
         with self._lifeline() as lifeline:
             if lifeline.take():
-                return
+                return False
             if not (self._ask_to_stop() and lifeline.take(seconds=STOPPING)):
                 self._end(lifeline)
+            return True
 
     def _lifeline(self) -> Lifeline:
         return Lifeline(self.places.var / f"{self.folder}.alive")

@@ -6,13 +6,13 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
-from rest_framework.generics import ListAPIView
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from opsconsole.core.http import ConsoleView
 from opsconsole.core.models import User
+from opsconsole.core.openapi import problem_response
 from opsconsole.core.pagination import NewestFirst
 from opsconsole.journal import proofs, selectors
 from opsconsole.journal.models import Entry
@@ -45,23 +45,26 @@ class EntryFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is u
         return entries.filter(Q(actor_id__in=[value, *known]))
 
 
-class EntryList(ConsoleView, ListAPIView[Entry]):
+class EntryList(ConsoleView):
     """`GET /api/journal`."""
 
-    serializer_class = EntrySerializer
-    pagination_class = NewestEntries
-    filter_backends = (filters.DjangoFilterBackend,)
-    filterset_class = EntryFilter
-    queryset = Entry.objects.none()  # tells the schema the model; what is listed comes from get_queryset
-
-    def get_queryset(self) -> QuerySet[Entry]:
-        """The entries the caller may see."""
-        return selectors.entries(actor=self.actor)
-
-    @extend_schema(operation_id="journal_list", summary="Journal entries, newest first", tags=["journal"])
-    def get(self, request: Request, *args: object, **kwargs: object) -> Response:
+    @extend_schema(
+        operation_id="journal_list",
+        summary="Journal entries, newest first",
+        tags=["journal"],
+        parameters=[
+            OpenApiParameter("subject_kind", str, description="A table's name, or another kind of subject."),
+            OpenApiParameter("subject_id", str, description="The subject's id, together with its kind."),
+            OpenApiParameter("actor", str, description="The actor's id, or the name of a user."),
+            OpenApiParameter("verb", str, description="The verb, exactly."),
+            OpenApiParameter("since", str, description="ISO 8601: at this time or later."),
+            OpenApiParameter("until", str, description="ISO 8601: before this time."),
+        ],
+        responses={200: EntrySerializer(many=True), 400: problem_response(), 403: problem_response()},
+    )
+    def get(self, _request: Request) -> Response:
         """What happened, by whom, to what: newest first."""
-        return super().get(request, *args, **kwargs)
+        return self.page(selectors.entries(actor=self.actor), EntrySerializer, NewestEntries, narrowed_by=EntryFilter)
 
 
 class EntryDetail(ConsoleView):

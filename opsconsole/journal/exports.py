@@ -74,7 +74,7 @@ class Export:
             head = newest_checkpoint()
             window = [self.since or datetime.min.replace(tzinfo=UTC), self.until or datetime.max.replace(tzinfo=UTC)]
             if self.form == "csv":
-                yield _csv_line(COLUMNS)
+                yield csv_line(COLUMNS)
             following = 0
             for rows in stream(_ROWS, [*window, head.size]):
                 for index, body in rows:
@@ -91,13 +91,13 @@ class Export:
         if self.form == "jsonl":
             return json.dumps({"leaf_index": index, "body": body}, ensure_ascii=False) + "\n"
         entry = json.loads(body)
-        return _csv_line(map(spreadsheet_safe, [index, *readable(entry), body]))
+        return csv_line(map(spreadsheet_safe, [index, *readable(entry), body]))
 
     def _last_line(self, head: Checkpoint) -> str:
         proof = {
             "v": 1,
-            "since": self.since and _stamp(self.since),
-            "until": self.until and _stamp(self.until),
+            "since": self.since and stamp(self.since),
+            "until": self.until and stamp(self.until),
             "entries": self.entries,
             "unsealed": self.unsealed,
             "skipped": [
@@ -109,7 +109,7 @@ class Export:
         }
         if self.form == "jsonl":
             return json.dumps({PROOF: proof}, ensure_ascii=False) + "\n"
-        return _csv_line([PROOF, *[""] * (len(COLUMNS) - 2), json.dumps(proof, ensure_ascii=False)])
+        return csv_line([PROOF, *[""] * (len(COLUMNS) - 2), json.dumps(proof, ensure_ascii=False)])
 
 
 def readable(entry: dict[str, Any]) -> list[str]:
@@ -136,11 +136,13 @@ def spreadsheet_safe(cell: object) -> str:
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
-def _csv_line(cells: Any) -> str:
+def csv_line(cells: Any) -> str:
+    """One line of a CSV file."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(cells)
     return line.getvalue()
 
 
-def _stamp(at: datetime) -> str:
+def stamp(at: datetime) -> str:
+    """A time as the journal writes it."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -16,7 +16,7 @@ from django.db.models import Model, Q, QuerySet
 from opsconsole.core.actors import Actor
 from opsconsole.core.errors import NotFound
 from opsconsole.journal.models import Checkpoint, Entry, Leaf
-from opsconsole.journal.outcomes import BROKEN, VERIFIED
+from opsconsole.journal.outcomes import BROKEN, EXPORTED, VERIFIED
 from opsconsole.journal.record import Subject
 
 NEWEST_FIRST = ("-at", "-seq")
@@ -34,6 +34,11 @@ def entry(*, entry_id: UUID, actor: Actor) -> Entry:
     if found is None:
         raise NotFound(f"There is no journal entry {entry_id}.")
     return found
+
+
+def exports(*, actor: Actor) -> QuerySet[Entry]:
+    """The entries that tell of exports, newest first; raises Denied without journal.view_entry."""
+    return entries(actor=actor).filter(verb=EXPORTED)
 
 
 def entries_of(*subjects: Model | Subject) -> QuerySet[Entry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -48,10 +49,27 @@ def record_verification(*, outcome: Outcome, actor: Actor) -> None:
 
 
 @operation
-def record_export(*, since: datetime | None, until: datetime | None, form: str, entries: int, actor: Actor) -> None:
-    """Journal that entries left the house."""
+def record_export(
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    form: str,
+    entries: int,
+    actor: Actor,
+    file: str = "",
+    sha256: str = "",
+    narrowed: Mapping[str, Any] | None = None,
+    copy_of: str = "",
+) -> None:
+    """Journal that entries left the house.
+
+    `file` names the artifact where they were stored as one, `copy_of` the one of an earlier export that was taken away;
+    `narrowed` says which entries were meant besides the time.
+    """
     actor.require("journal.export_journal")
     facts: dict[str, Any] = {"since": since, "until": until, "format": form, "entries": entries}
+    more = {"file": file, "sha256": sha256, "narrowed": dict(narrowed or {}), "copy_of": copy_of}
+    facts |= {name: value for name, value in more.items() if value}
     record(actor, EXPORTED, _journal(), after=facts)
 
 

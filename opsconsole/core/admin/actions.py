@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
-from django.http import HttpRequest
+from django.http import FileResponse, HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -103,7 +103,10 @@ class Action(Generic[Row]):
     label: Text
     submit: Text = ""  # what the form's own button says, where that is not the label
     icon: str = ""
+    group: Text = ""  # buttons of one group stand behind one button of this name, each with its question
     tone: str = "plain"  # plain; primary: the next thing to do; danger; go: the next thing to do, and dangerous
+    sends_itself: bool = False  # a field of its form sends it: there is no other button
+    downloads: bool = False  # the answer is a file: the page stays, and its form can be sent again
     permission: str
     form: type[ActionForm] = ActionForm
 
@@ -139,8 +142,8 @@ class Action(Generic[Row]):
         """The form, empty or as it was sent."""
         return self.form(data, files, initial=self.initial(row), typed=self.typed(row))
 
-    def perform(self, press: Press[Row]) -> Answer:
-        """Call the service, once under the key; an answer made by `done` or `refused`."""
+    def perform(self, press: Press[Row]) -> Answer | FileResponse:
+        """Call the service, once under the key; an answer made by `done` or `refused`, or the file asked for."""
         raise NotImplementedError
 
 
@@ -151,6 +154,7 @@ class Button:
     action: Action[Any]
     url: str
     obstacle: Text = ""
+    note: Text = ""  # what stands below its name where it is one of a group
 
 
 def done(message: Text, *, to: str) -> Answer:

@@ -6,14 +6,17 @@ What may be seen is what the app's access module shows the viewer: anything else
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from django.contrib import messages
+from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.forms import MultipleChoiceField
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
@@ -50,6 +53,15 @@ def actor_of(request: HttpRequest) -> Actor:
     return Actor.of(cast(User, request.user))
 
 
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One of a few ways to look at a list."""
+
+    text: Text
+    url: str
+    active: bool
+
+
 class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
     """A model whose rows can be listed, looked at, and moved by actions."""
 
@@ -57,6 +69,7 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
     list_per_page = 50
     list_max_show_all = 0
     show_full_result_count = False
+    show_facets = ShowFacets.NEVER  # each would count the whole list
     paginator = CappedPaginator
     sortable_by = ()
     change_list_template = "console/list.html"
@@ -91,6 +104,10 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
 
     def list_actions(self) -> Sequence[Action[None]]:
         """Actions that belong to no row."""
+        return ()
+
+    def tabs(self, _request: HttpRequest) -> Sequence[Tab]:
+        """The few ways in which people look at the list most; none where there is only one."""
         return ()
 
     def more_urls(self) -> dict[str, View]:
@@ -198,7 +215,7 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
     @method_decorator(require_safe)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list, with the actions that belong to no row."""
-        context = {**(extra_context or {}), "buttons": self._list_buttons(request)}
+        context = {**(extra_context or {}), "buttons": self._list_buttons(request), "tabs": self.tabs(request)}
         return super().changelist_view(request, context)
 
     @method_decorator(require_safe)
@@ -220,7 +237,9 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
         return view(request, self.row_or_404(request, object_id))
 
     @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
-    def action_view(self, request: HttpRequest, *, action: Action[Any], object_id: str | None = None) -> HttpResponse:
+    def action_view(
+        self, request: HttpRequest, *, action: Action[Any], object_id: str | None = None
+    ) -> HttpResponseBase:
         """What an action would do; by POST, do it."""
         actor = actor_of(request)
         row = None if object_id is None else self.row_or_404(request, object_id)
@@ -228,9 +247,13 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
             raise PermissionDenied
         sent = (request.POST, request.FILES) if request.method == "POST" else (None, None)
         form = action.make_form(actor, row, *sent)
+        if row is None:
+            _prefill(form, request)
         status = 200
         if request.method == "POST":
             answer = self._perform(request, actor, action, row, form)
+            if isinstance(answer, FileResponse):
+                return answer
             if isinstance(answer, Answer):
                 say = messages.error if answer.status >= 400 else messages.success  # noqa: PLR2004 - HTTP's errors
                 say(request, answer.body["message"])
@@ -249,8 +272,8 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
 
     def _perform(
         self, request: HttpRequest, actor: Actor, action: Action[Any], row: Row | None, form: ActionForm
-    ) -> Answer | int:
-        """The answer of the action; the status of its refusal, which the form then shows."""
+    ) -> Answer | FileResponse | int:
+        """The answer of the action, or its file; the status of its refusal, which the form then shows."""
         if not form.is_valid():
             return 400
         key = request_key(request, actor, self.url_name(action.name), form.cleaned_data)
@@ -288,7 +311,11 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
     def _list_buttons(self, request: HttpRequest) -> list[Button]:
         actor = actor_of(request)
         return [
-            Button(action, reverse(f"{self.admin_site.name}:{self.url_name(action.name)}"))
+            Button(
+                action,
+                reverse(f"{self.admin_site.name}:{self.url_name(action.name)}"),
+                note=action.question(None) if action.group else "",
+            )
             for action in self.list_actions()
             if action.allowed(actor, None) and action.offered(actor, None)
         ]
@@ -309,3 +336,11 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[NarrowList]:  # noqa: ARG002 - Django's form
         """The list that counts no more than it must."""
         return NarrowList
+
+
+def _prefill(form: ActionForm, request: HttpRequest) -> None:
+    """Begin with what the address says, so that other pages can lead to a form that is filled in; typed is typed."""
+    for name, field in form.fields.items():
+        if name in request.GET and name != "typed" and not field.widget.is_hidden:
+            several = isinstance(field, MultipleChoiceField)
+            form.initial[name] = request.GET.getlist(name) if several else request.GET[name]

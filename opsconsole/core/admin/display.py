@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +20,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from opsconsole.core.states import Stateful
 
@@ -129,6 +129,41 @@ def short(text: str) -> SafeString | str:
     return format_html('<code class="ops-code" title="{}">{}…</code>', text, text[:HASH_SHOWN])
 
 
+def copyable(text: str, shown: str = "") -> SafeString | str:
+    """An id or a hash with a button that copies all of it, though `shown` may be only its beginning."""
+    if not text:
+        return NOTHING
+    return format_html(
+        '<span class="ops-copied"><code class="ops-code ops-break" title="{}">{}</code>{}</span>',
+        text,
+        shown or text,
+        copy_button(text),
+    )
+
+
+def copy_button(text: str) -> SafeString:
+    """A button that puts this text where it can be pasted from."""
+    return format_html(
+        '<button type="button" class="ops-copy" data-copy="{}" data-said="{}" title="{}">'
+        '<span class="material-symbols-outlined" aria-hidden="true">content_copy</span>'
+        '<span class="ops-unseen">{}</span></button>',
+        text,
+        _("Copied."),
+        _("Copy"),
+        _("Copy"),
+    )
+
+
+def duration(stretch: timedelta) -> str:
+    """How long something takes, in its two largest units."""
+    now = timezone.now()
+    if stretch < JUST_NOW:
+        return ngettext("%(count)s second", "%(count)s seconds", int(stretch.total_seconds())) % {
+            "count": int(stretch.total_seconds())
+        }
+    return timesince(now - stretch, now, depth=2)
+
+
 def short_id(text: str) -> str:
     """A UUID by its beginning and its end; anything else as it is."""
     return f"{text[:8]}…{text[-4:]}" if UUID_FORM.fullmatch(text) else text
@@ -181,9 +216,20 @@ FIRST: Final = (
 )
 _PLACE: Final = {key: place for place, key in enumerate(FIRST)}
 AMOUNTS: Final = frozenset(
-    ("amount", "sum", "balance", "balance_before", "balance_after", "control_sum", "total_amount", "beyond_sum")
+    (
+        *("amount", "sum", "balance", "balance_before", "balance_after", "control_sum", "total_amount", "beyond_sum"),
+        *("fee", "available", "keep_minimum", "moved", "total", "in_flight_sum"),
+    )
 )
 SUMS: Final = frozenset(("sums", "fees", "remainder"))
+
+
+_links: dict[str, Callable[[str], str]] = {}
+
+
+def register_link(key: str, url: Callable[[str], str]) -> None:
+    """Let the values of JSON members of this name lead on: `url` says where to; an empty answer is no link."""
+    _links[key] = url
 
 
 def word(key: str) -> str:
@@ -217,6 +263,8 @@ def member(key: str, value: Any) -> SafeString | str:
         return sums(value)
     if key in AMOUNTS and isinstance(value, str | int) and not isinstance(value, bool):
         return amount(str(value))
+    if key in _links and isinstance(value, str) and value and (url := _links[key](value)):
+        return link(url, value)
     return plain(value)
 
 

@@ -5,39 +5,50 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.urls import URLPattern, reverse
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.base import ConsoleAdmin, actor_of
-from opsconsole.core.admin.filters import Since
+from opsconsole.core.admin.actions import Action, Button
+from opsconsole.core.admin.base import ConsoleAdmin, Tab, actor_of
 from opsconsole.core.admin.pages import Facts, Link, Notice, Section
 from opsconsole.core.errors import DomainError
 from opsconsole.core.models import User
 from opsconsole.journal import keys, merkle, proofs, selectors
+from opsconsole.journal.admin.exporting import (
+    EXPORTS_SHOWN,
+    DownloadExport,
+    ExportEntries,
+    export_url,
+    exports_table,
+)
+from opsconsole.journal.admin.filters import Narrowed, form_of
 from opsconsole.journal.admin.timeline import (
+    DIRECT_SQL,
     actor_text,
     change_table,
-    models_by_table,
     subject_link,
     subject_text,
     verb_label,
 )
 from opsconsole.journal.errors import NotSealed
 from opsconsole.journal.models import Entry
+from opsconsole.journal.narrowing import subject_kinds
 from opsconsole.journal.notes import BadNote, TreeHead, open_note
 
-OTHER_KINDS = ("journal", "auth_group")
 REASON_SHOWN = 60
 
 
@@ -74,10 +85,65 @@ class EntryAdmin(ConsoleAdmin[Entry]):
     """What happened, newest first."""
 
     list_display = ("number", "when", "who", "what", "about", "why")
-    list_filter = (Since.by("at"), "actor_kind")
+    list_filter = (Narrowed,)
+    list_filter_submit = True
     ordering = selectors.NEWEST_FIRST
     search_fields = ("verb",)
     search_help_text = _("A verb, a user, or the id of an entry or a subject, in full")
+
+    row_actions = (DownloadExport(),)
+
+    def list_actions(self) -> Sequence[Action[None]]:
+        """Take them away."""
+        return [ExportEntries()]
+
+    def tabs(self, request: HttpRequest) -> Sequence[Tab]:
+        """Everything, what no operation made, what left the house."""
+        here = request.path == self._list_url()
+        verb = request.GET.get("verb", "")
+        return [
+            Tab(_("All entries"), self._list_url(), here and not verb),
+            Tab(_("Direct SQL"), f"{self._list_url()}?verb={DIRECT_SQL}", here and verb == DIRECT_SQL),
+            Tab(_("Exports"), self._exports_url(), request.path == self._exports_url()),
+        ]
+
+    def get_urls(self) -> list[URLPattern]:
+        """The exports besides."""
+        return [self._url("exports/", "exports", self.exports_view), *super().get_urls()]
+
+    def _list_url(self) -> str:
+        return reverse(f"{self.admin_site.name}:journal_entry_changelist")
+
+    def _exports_url(self) -> str:
+        return reverse(f"{self.admin_site.name}:journal_entry_exports")
+
+    def _list_buttons(self, request: HttpRequest) -> list[Button]:
+        """The form of an export begins with what the list is narrowed by."""
+        narrowed = form_of(request).narrowing()
+        return [replace(one, url=export_url(narrowed, one.url)) for one in super()._list_buttons(request)]
+
+    @method_decorator(require_safe)
+    def exports_view(self, request: HttpRequest) -> HttpResponse:
+        """Every export there was, with the digests of the files that are kept."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        actor = actor_of(request)
+        known = selectors.exports(actor=actor)
+        before = request.GET.get("before", "")
+        if before.isdigit():
+            known = known.filter(seq__lt=int(before[:18]))
+        page = list(known[: EXPORTS_SHOWN + 1])
+        more = None
+        if len(page) > EXPORTS_SHOWN:
+            page.pop()
+            more = Link(f"{self._exports_url()}?before={page[-1].seq}", _("Older exports"))
+        context = {
+            "heading": _("Exports"),
+            "tabs": self.tabs(request),
+            "buttons": self._list_buttons(request),
+            "sections": [exports_table(page, actor, more=more)],
+        }
+        return self._render(request, self.detail_template, None, context)
 
     def visible(self, actor: Actor) -> QuerySet[Entry]:
         """The entries the actor may see."""
@@ -87,7 +153,7 @@ class EntryAdmin(ConsoleAdmin[Entry]):
         """What an index finds: an id, a verb, an actor."""
         known = [str(pk) for pk in User.objects.filter(username=words).values_list("pk", flat=True)]
         wanted = Q(verb=words) | Q(actor_id__in=[words, *known])
-        wanted |= Q(subject_kind__in=[*models_by_table(), *OTHER_KINDS], subject_id=words)
+        wanted |= Q(subject_kind__in=subject_kinds(), subject_id=words)
         if display.UUID_FORM.fullmatch(words):
             wanted |= Q(pk=words)
         return rows.filter(wanted)

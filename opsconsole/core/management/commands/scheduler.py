@@ -17,6 +17,7 @@ from django.db import Error, connection
 from django.utils.module_loading import module_has_submodule
 
 from opsconsole.core.commands import ConsoleCommand
+from opsconsole.core.database import past_the_pooler
 from opsconsole.core.errors import DomainError
 from opsconsole.core.heartbeats import beat, retire
 from opsconsole.core.requests import bind_request_id
@@ -46,16 +47,17 @@ class Command(ConsoleCommand):
         self.heart = f"scheduler:{socket.gethostname()}:{os.getpid()}"
         self.due = {task.name: 0.0 for task in registered()}
         self.beaten = 0.0
-        while self.running:
-            try:
-                self.turn()
-            except Error as error:
-                # The lock went with the connection, and with it the right to run anything.
-                log.warning("scheduler.database", error=str(error).strip())
-                connection.close()
-                time.sleep(AFTER_AN_OUTAGE)
-            time.sleep(TICK)
-        retire(self.heart)
+        with past_the_pooler():
+            while self.running:
+                try:
+                    self.turn()
+                except Error as error:
+                    # The lock went with the connection, and with it the right to run anything.
+                    log.warning("scheduler.database", error=str(error).strip())
+                    connection.close()
+                    time.sleep(AFTER_AN_OUTAGE)
+                time.sleep(TICK)
+            retire(self.heart)
 
     def stop(self, _signal: int, _frame: FrameType | None) -> None:
         """Finish the task at hand and end."""

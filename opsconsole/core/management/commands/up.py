@@ -32,6 +32,7 @@ WORKERS = 2
 READY_WITHIN = 60.0  # seconds
 WEB_PORT, BANK_PORT, PORTS_TO_TRY = 8000, 8090, 100
 COLOURS = {"web": "cyan", "worker-1": "green", "worker-2": "green", "scheduler": "magenta", "bank": "yellow"}
+COLOURS["notifier"] = "blue"
 
 
 class Command(BaseCommand):
@@ -164,6 +165,7 @@ def programs(*, host: str, port: int, bank: int | None, workers: int) -> list[Pr
     found.append(Program("web", web, common | {"OPS_DB_POOL": "1", "PROMETHEUS_MULTIPROC_DIR": str(measured)}, 1))
     names = [f"worker-{number}" for number in range(1, workers + 1)]
     found += [Program(name, [python, manage, "worker"], common, 1) for name in names]
+    found.append(Program("notifier", [python, manage, "worker", "notifications"], common, 1))
     return [*found, Program("scheduler", [python, manage, "scheduler"], common, 1)]
 
 

@@ -13,7 +13,7 @@ from rq import Queue
 
 from opsconsole.core.commands import ConsoleCommand
 from opsconsole.core.heartbeats import retire
-from opsconsole.core.queue import QUEUES, redis_connection
+from opsconsole.core.queue import APART, QUEUES, redis_connection
 from opsconsole.core.worker import STOPS, ConsoleWorker
 
 log = structlog.get_logger(__name__)
@@ -24,7 +24,7 @@ PAUSE = 1.0
 class Command(ConsoleCommand):
     """Run one worker until it is told to end; without Redis it waits for it."""
 
-    help = "Run a worker for some queues (all of them when none is named)."
+    help = "Run a worker for some queues (when none is named, all but notifications, which need a worker of their own)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Which queues, in order of preference."""
@@ -32,7 +32,7 @@ class Command(ConsoleCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Work until SIGTERM or SIGINT: the job in hand leaves at its next boundary; a second signal kills it."""
-        names = options["queues"] or list(QUEUES)
+        names = options["queues"] or [name for name in QUEUES if name not in APART]
         handlers = {number: signal.getsignal(number) for number in STOPS}
         while not self.worked(names):
             for number, handler in handlers.items():  # those set now belong to a worker that is over

@@ -1,0 +1,78 @@
+"""Charts over days, each with its numbers as a table beside it, for whoever does not see the picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, Literal
+
+from django.utils.formats import date_format
+
+from opsconsole.core.admin import display
+from opsconsole.core.admin.display import Text
+from opsconsole.core.admin.pages import Fragment, Link
+
+TEMPLATE: Final = "console/sections/chart.html"
+# Colours that are told apart in both themes and by people who see red and green alike.
+BLUE, GREEN, ORANGE = "#3b82f6", "#16a34a", "#f97316"
+
+Kind = Literal["bar", "line"]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line of a chart, or its bars of one colour: a value for each day, the oldest first."""
+
+    name: Text
+    colour: str
+    values: Sequence[float]
+    shown: Sequence[Text] = ()  # the values as the table says them; whole numbers where nothing is said
+
+
+def chart(
+    title: Text,
+    days: Sequence[date],
+    series: Sequence[Series],
+    *,
+    kind: Kind = "bar",
+    stacked: bool = True,
+    summary: Text = "",
+    more: Link | None = None,
+) -> Fragment:
+    """A chart; `summary` says in a line what it shows, else what each series sums to. Empty days are no rows."""
+    labels = [date_format(day, "j M") for day in days]
+    told = summary or ", ".join(f"{one.name}: {display.number(int(sum(one.values)))}" for one in series)
+    return Fragment(
+        TEMPLATE,
+        title,
+        {
+            "kind": kind,
+            "data": json.dumps({"labels": labels, "datasets": [_dataset(one, kind, stacked) for one in series]}),
+            "sums": told,
+            "heads": [one.name for one in series],
+            "rows": [
+                (label, [_said(one, place) for one in series])
+                for place, label in enumerate(labels)
+                if kind == "line" or any(one.values[place] for one in series)
+            ],
+        },
+        more=more,
+    )
+
+
+def _dataset(one: Series, kind: Kind, stacked: bool) -> dict[str, object]:  # noqa: FBT001 - passed on
+    stack = "all" if stacked else str(one.name)
+    colours = {"backgroundColor": one.colour} | ({"borderColor": one.colour} if kind == "line" else {"stack": stack})
+    return {
+        "label": str(one.name),
+        "data": list(one.values),
+        "displayYAxis": True,
+        "maxTicksXLimit": 8,
+        **colours,
+    }
+
+
+def _said(one: Series, place: int) -> Text:
+    return one.shown[place] if one.shown else display.number(int(one.values[place]))

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
 
 from opsconsole.approvals import subjects
-from opsconsole.approvals.models import Request, SignerKey
+from opsconsole.approvals.models import Request, Review, SignerKey
 from opsconsole.core.actors import Actor
-from opsconsole.core.errors import NotFound
+from opsconsole.core.errors import Denied, NotFound
 
 
 def visible_requests(actor: Actor) -> QuerySet[Request]:
-    """The requests this actor may see; raises Denied for one who may see none."""
-    actor.require("approvals.view_request")
-    return Request.objects.select_related("requested_by")
+    """All requests, or those about subjects the actor was granted the sight of; raises Denied for one with neither."""
+    requests = Request.objects.select_related("requested_by")
+    if actor.may("approvals.view_request"):
+        return requests
+    wanted = Q()
+    for kind, rows in subjects.opened_to(actor):
+        ids = rows.annotate(text=Cast("pk", TextField())).values("text")
+        wanted |= Q(subject_kind=kind, subject_id__in=ids)
+    if not wanted:
+        actor.require("approvals.view_request")
+    return requests.filter(wanted)
 
 
 def request_for(actor: Actor, request_id: UUID) -> Request:
     """One request to look at; raises NotFound also for one this actor may not see."""
-    found = None
-    if actor.may("approvals.view_request"):
-        found = Request.objects.select_related("requested_by").filter(pk=request_id).first()
+    try:
+        found = visible_requests(actor).filter(pk=request_id).first()
+    except Denied:
+        found = None
     if found is None:
         raise NotFound("There is no such approval request.", request=str(request_id))
     return found
@@ -47,6 +57,22 @@ def locked_by_id(request_id: UUID) -> Request:
     if request is None:
         raise NotFound("There is no such approval request.", request=str(request_id))
     return locked(request)
+
+
+def visible_reviews(actor: Actor) -> QuerySet[Review]:
+    """The reviews this actor may see; raises Denied for one who may see none."""
+    actor.require("approvals.view_review")
+    return Review.objects.all()
+
+
+def review_to_answer(actor: Actor, review_id: UUID) -> Review:
+    """One review, locked behind its subject, for an actor who may answer; raises NotFound or Denied."""
+    review = Review.objects.filter(pk=review_id).first() if actor.may("approvals.view_review") else None
+    if review is None:
+        raise NotFound("There is no such review.", review=str(review_id))
+    actor.require("approvals.answer_review")
+    subjects.hooks_for(review.subject_kind).lock(review.subject_id)
+    return Review.objects.select_for_update().get(pk=review.pk)
 
 
 def own_key(actor: Actor, key_id: UUID) -> SignerKey:

@@ -8,25 +8,27 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
 from opsconsole.approvals import access, selectors, services
-from opsconsole.approvals.models import Request, SignerKey
+from opsconsole.approvals.models import Request, Review
 from opsconsole.approvals.serializers import (
     CommentsSerializer,
     NewSignerKeySerializer,
     RequestDetailSerializer,
     RequestSerializer,
+    ReviewAnswerSerializer,
+    ReviewSerializer,
     SignerKeySerializer,
     VerdictSerializer,
+    signature_in,
 )
-from opsconsole.approvals.states import RequestState
+from opsconsole.approvals.states import RequestState, ReviewCause, ReviewState, ReviewVerdict
 from opsconsole.core.actors import Actor
 from opsconsole.core.http import ConsoleView
 from opsconsole.core.idempotency import Answer
-from opsconsole.core.pagination import NewestFirst
+from opsconsole.core.openapi import problem_response
 
 TAGS = ["approvals"]
 KEY = OpenApiParameter(
@@ -51,23 +53,23 @@ class RequestFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is
         return selectors.decidable_by(requests, Actor.of(self.request.user)) if value else requests
 
 
-class RequestList(ConsoleView, ListAPIView[Request]):
+class RequestList(ConsoleView):
     """`GET /api/approvals`."""
 
-    serializer_class = RequestSerializer
-    pagination_class = NewestFirst
-    filter_backends = (filters.DjangoFilterBackend,)
-    filterset_class = RequestFilter
-    queryset = Request.objects.none()  # tells the schema the model; what is listed comes from get_queryset
-
-    def get_queryset(self) -> QuerySet[Request]:
-        """The requests the caller may see."""
-        return access.visible_requests(self.actor)
-
-    @extend_schema(operation_id="approvals_list", summary="Approval requests, newest first", tags=TAGS)
-    def get(self, request: HttpRequest, *args: object, **kwargs: object) -> Response:
+    @extend_schema(
+        operation_id="approvals_list",
+        summary="Approval requests, newest first",
+        tags=TAGS,
+        parameters=[
+            OpenApiParameter("status", str, enum=[state.value for state in RequestState]),
+            OpenApiParameter("action", str, description="The action, exactly: `plan.payout_batch`."),
+            OpenApiParameter("mine", bool, description="`true`: only those the caller may still approve."),
+        ],
+        responses={200: RequestSerializer(many=True), 400: problem_response(), 403: problem_response()},
+    )
+    def get(self, _request: HttpRequest) -> Response:
         """What people are asked to agree to, newest first."""
-        return super().get(request, *args, **kwargs)
+        return self.page(access.visible_requests(self.actor), RequestSerializer, narrowed_by=RequestFilter)
 
 
 class RequestDetail(ConsoleView):
@@ -116,9 +118,9 @@ class RequestApprove(DecisionDoor):
             OpenApiExample("Reject", {"approved": False, "comments": "wrong cutoff date"}, request_only=True),
         ],
     )
-    def post(self, request: HttpRequest, request_id: UUID) -> Response:
+    def post(self, _request: HttpRequest, request_id: UUID) -> Response:
         """Say yes or no; a no says why, and ends the request."""
-        said = _parsed(VerdictSerializer, request)
+        said = self.read(VerdictSerializer)
         return self.respond(
             services.decide_request.once(
                 self.request_key(),
@@ -126,7 +128,7 @@ class RequestApprove(DecisionDoor):
                 request_id=request_id,
                 approved=said["approved"],
                 comments=said["comments"],
-                signature=said["signature"] or "",
+                signature=signature_in(said),
                 actor=self.actor,
             )
         )
@@ -144,9 +146,9 @@ class RequestRevoke(DecisionDoor):
         responses=RequestDetailSerializer,
         examples=[OpenApiExample("Revoke", {"comments": "the total has to be checked again"}, request_only=True)],
     )
-    def post(self, request: HttpRequest, request_id: UUID) -> Response:
+    def post(self, _request: HttpRequest, request_id: UUID) -> Response:
         """Take back the caller's approval, as long as it was not used."""
-        said = _parsed(CommentsSerializer, request)
+        said = self.read(CommentsSerializer)
         return self.respond(
             services.revoke_decision.once(
                 self.request_key(),
@@ -170,9 +172,9 @@ class RequestComment(DecisionDoor):
         responses=RequestDetailSerializer,
         examples=[OpenApiExample("Comment", {"comments": "who is payee 17?"}, request_only=True)],
     )
-    def post(self, request: HttpRequest, request_id: UUID) -> Response:
+    def post(self, _request: HttpRequest, request_id: UUID) -> Response:
         """Say something that decides nothing."""
-        said = _parsed(CommentsSerializer, request)
+        said = self.read(CommentsSerializer)
         return self.respond(
             services.comment_on_request.once(
                 self.request_key(),
@@ -184,22 +186,18 @@ class RequestComment(DecisionDoor):
         )
 
 
-class SignerKeyList(ConsoleView, ListAPIView[SignerKey]):
+class SignerKeyList(ConsoleView):
     """`GET, POST /api/signer-keys`."""
 
-    serializer_class = SignerKeySerializer
-    pagination_class = NewestFirst
-    filter_backends = ()
-    queryset = SignerKey.objects.none()  # tells the schema the model; what is listed comes from get_queryset
-
-    def get_queryset(self) -> QuerySet[SignerKey]:
-        """The caller's own keys."""
-        return selectors.keys_of(self.actor)
-
-    @extend_schema(operation_id="signer_keys_list", summary="One's own signer keys", tags=TAGS)
-    def get(self, request: HttpRequest, *args: object, **kwargs: object) -> Response:
+    @extend_schema(
+        operation_id="signer_keys_list",
+        summary="One's own signer keys",
+        tags=TAGS,
+        responses={200: SignerKeySerializer(many=True), 400: problem_response()},
+    )
+    def get(self, _request: HttpRequest) -> Response:
         """The caller's keys, revoked ones included, newest first."""
-        return super().get(request, *args, **kwargs)
+        return self.page(selectors.keys_of(self.actor), SignerKeySerializer)
 
     @extend_schema(
         operation_id="signer_keys_register",
@@ -226,9 +224,9 @@ class SignerKeyList(ConsoleView, ListAPIView[SignerKey]):
             ),
         ],
     )
-    def post(self, request: HttpRequest) -> Response:
+    def post(self, _request: HttpRequest) -> Response:
         """Register an Ed25519 public key; the private one never leaves its owner."""
-        given = _parsed(NewSignerKeySerializer, request)
+        given = self.read(NewSignerKeySerializer)
         return self.respond(
             services.register_signer_key.once(
                 self.request_key(),
@@ -263,11 +261,78 @@ class SignerKeyRevoke(ConsoleView):
         )
 
 
+class ReviewFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is untyped
+    """What the list of reviews can be narrowed by."""
+
+    status = filters.ChoiceFilter(choices=ReviewState.choices)
+    cause = filters.ChoiceFilter(choices=ReviewCause.choices)
+    subject_id = filters.CharFilter(help_text="The id of the plan that was executed.")
+    mine = filters.BooleanFilter(method="by_mine", help_text="`true`: only those the caller may still answer.")
+
+    class Meta:
+        model = Review
+        fields: tuple[str, ...] = ()
+
+    def by_mine(self, reviews: QuerySet[Review], _name: str, value: bool) -> QuerySet[Review]:  # noqa: FBT001
+        """Those the caller may still answer; `false` narrows nothing."""
+        return selectors.answerable_by(reviews, Actor.of(self.request.user)) if value else reviews
+
+
+class ReviewList(ConsoleView):
+    """`GET /api/ops/reviews`."""
+
+    @extend_schema(
+        operation_id="reviews_list",
+        summary="Reviews after the fact, newest first",
+        tags=["reviews"],
+        parameters=[
+            OpenApiParameter("status", str, enum=[state.value for state in ReviewState]),
+            OpenApiParameter("cause", str, enum=[cause.value for cause in ReviewCause]),
+            OpenApiParameter("subject_id", str, description="The id of the plan that was executed."),
+            OpenApiParameter("mine", bool, description="`true`: only those the caller may still answer."),
+        ],
+        responses={200: ReviewSerializer(many=True), 400: problem_response(), 403: problem_response()},
+    )
+    def get(self, _request: HttpRequest) -> Response:
+        """What was done by break-glass, or is to be looked at afterwards by its policy."""
+        rows = access.visible_reviews(self.actor).prefetch_related("answers__user")
+        return self.page(rows, ReviewSerializer, narrowed_by=ReviewFilter)
+
+
+class ReviewAnswerDoor(ConsoleView):
+    """`POST /api/ops/reviews/{id}/review`."""
+
+    @extend_schema(
+        operation_id="reviews_answer",
+        summary="Answer a review",
+        tags=["reviews"],
+        request=ReviewAnswerSerializer,
+        responses={200: ReviewSerializer, 403: problem_response(), 404: problem_response(), 409: problem_response()},
+        examples=[
+            OpenApiExample(
+                "Approve", {"verdict": "approve", "comment": "the incident is real, the freeze was right"},
+                request_only=True,
+            ),
+            OpenApiExample(
+                "Object", {"verdict": "object", "comment": "the bank was up; nothing asked for this"},
+                request_only=True,
+            ),
+        ],
+    )  # fmt: skip
+    def post(self, _request: HttpRequest, review_id: UUID) -> Response:
+        """Two people who had no part in it look at it; the first objection ends the review."""
+        said = self.read(ReviewAnswerSerializer)
+        return self.respond(
+            services.answer_review.once(
+                self.request_key(),
+                lambda review: Answer(200, dict(ReviewSerializer(review).data)),
+                review_id=review_id,
+                verdict=ReviewVerdict(said["verdict"]),
+                comment=said["comment"],
+                actor=self.actor,
+            )
+        )
+
+
 def _shown(request: Request, actor: Actor) -> dict[str, Any]:
     return dict(RequestDetailSerializer(request, context={"actor": actor}).data)
-
-
-def _parsed(serializer_class: Any, request: HttpRequest) -> dict[str, Any]:
-    serializer = serializer_class(data=request.data)
-    serializer.is_valid(raise_exception=True)
-    return dict(serializer.validated_data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from opsconsole.approvals import access, moves, quorum, selectors, signatures
+from opsconsole.approvals import access, moves, passkeys, quorum, selectors, signatures
 from opsconsole.approvals.errors import (
     AlreadyApproved,
     AlreadyComplete,
@@ -18,7 +18,8 @@ from opsconsole.approvals.errors import (
     SignatureInvalid,
     SignatureRequired,
 )
-from opsconsole.approvals.models import Decision, Request, SignerKey
+from opsconsole.approvals.models import Decision, KeyKind, Request, SignerKey
+from opsconsole.approvals.passkeys import Assertion
 from opsconsole.approvals.states import DecisionKind, Outcome, RequestState
 from opsconsole.core.actors import Actor
 from opsconsole.core.models import User
@@ -31,16 +32,16 @@ def decide(
     kind: DecisionKind,
     actor: Actor,
     reason: str = "",
-    signature: str = "",
+    signature: str | Assertion = "",
     digest: str | None = None,
 ) -> Request:
     """Say something to a request in the caller's operation; the subject follows by its hooks.
 
-    Approve and reject may be signed, and a given signature must verify; reject and comment take a reason. `digest`,
-    where the caller says what they looked at, must be the request's. Answers with the request as it is then. Raises
-    NotFound, Denied (SeparationOfDuties, NotAnApprover), Conflict (RequestEnded, RequestExpired, AlreadyApproved,
-    AlreadyComplete, NoOpenSlot, NothingToRevoke, DigestMismatch), Invalid (ReasonMissing) and RuleBroken
-    (SignatureRequired, SignatureInvalid).
+    Approve and reject may be signed, by key or passkey, and a given signature must verify; reject and comment take
+    a reason. `digest`, where the caller says what they looked at, must be the request's. Answers with the request as
+    it is then. Raises NotFound, Denied (SeparationOfDuties, NotAnApprover), Conflict (RequestEnded, RequestExpired,
+    AlreadyApproved, AlreadyComplete, NoOpenSlot, NothingToRevoke, DigestMismatch), Invalid (ReasonMissing) and
+    RuleBroken (SignatureRequired, SignatureInvalid).
     """
     assert_in_operation()
     request = access.request_to_decide(actor, request.pk)
@@ -69,7 +70,7 @@ class Said:
     user: User
     actor: Actor
     reason: str
-    signature: str
+    signature: str | Assertion
 
 
 def _require_a_say(said: Said, kind: DecisionKind) -> None:
@@ -147,8 +148,10 @@ def _signed(said: Said, kind: DecisionKind, nth: int = 1) -> Decision:
     """The decision with its signature verified, and the policy's wish for one heeded."""
     request = said.request
     if said.signature:
-        signature = signatures.parse_signature(said.signature)
         text = signatures.signing_text(request_id=request.pk, digest=request.digest, decision=kind.value, nth=nth)
+        if isinstance(said.signature, Assertion):
+            return _write(said, kind, nth=nth, **_by_passkey(said.signature, text, said.user))
+        signature = signatures.parse_signature(said.signature)
         return _write(said, kind, nth=nth, signature=signature, signer_key=_key_that_made(signature, text, said.user))
     if kind is DecisionKind.APPROVE and request.terms.signature_required:
         raise SignatureRequired("The policy asks for a signature with each approval.", request=str(request.pk))
@@ -156,10 +159,30 @@ def _signed(said: Said, kind: DecisionKind, nth: int = 1) -> Decision:
 
 
 def _key_that_made(signature: str, text: str, user: User) -> SignerKey:
-    for key in SignerKey.objects.filter(user=user, revoked_at=None).order_by("id"):
+    for key in SignerKey.objects.filter(user=user, kind=KeyKind.ED25519, revoked_at=None).order_by("id"):
         if signatures.verifies(public_key=key.public_key, signature=signature, text=text):
             return key
     raise SignatureInvalid("The signature does not verify against any of your keys in use.", signing_text=text)
+
+
+def _by_passkey(assertion: Assertion, text: str, user: User) -> dict[str, Any]:
+    """What to write of a passkey's signature; its counter goes on, under the key's lock."""
+    key = (
+        SignerKey.objects.select_for_update(of=("self",))
+        .filter(user=user, kind=KeyKind.PASSKEY, revoked_at=None, credential_id=assertion.id)
+        .first()
+    )
+    if key is None:
+        raise SignatureInvalid("This is none of your passkeys in use.")
+    key.sign_count = passkeys.check(
+        assertion,
+        challenge=passkeys.challenge_of(text),
+        public_key=key.public_key,
+        rp_id=key.rp_id,
+        sign_count=key.sign_count,
+    )
+    key.save(update_fields=["sign_count"])
+    return {"signature": assertion.signature_stored, "assertion": assertion.stored(), "signer_key": key}
 
 
 def _write(said: Said, kind: DecisionKind, **facts: Any) -> Decision:
@@ -169,6 +192,7 @@ def _write(said: Said, kind: DecisionKind, **facts: Any) -> Decision:
         kind=kind,
         digest=said.request.digest,
         reason=said.reason,
+        within=None if said.user.within is None else sorted(said.user.within),
         at=selectors.database_clock(),
         **facts,
     )
@@ -183,4 +207,6 @@ def _journal(said: Said, verb: str, decision: Decision, reached: quorum.Quorum, 
     }
     if decision.signer_key is not None:
         after |= {"signature": decision.signature, "signer_key": decision.signer_key.fingerprint}
+    if decision.assertion is not None:
+        after |= {"assertion": decision.assertion}
     moves.journal(said.request, said.actor, verb, before={"status": before}, after=after, reason=said.reason)

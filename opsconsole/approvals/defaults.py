@@ -30,10 +30,17 @@ _STOPS_SOMETHING: Final[dict[str, Any]] = {
     "slots": [_one(*_EVERYBODY)],
     "executors": _EVERYBODY,
     "ttl": timedelta(hours=24),
+    "reviewers": 2,  # one approval is quick; two more people look at it afterwards
 }
 _LETS_IT_GO_ON: Final[dict[str, Any]] = {
     "slots": [_one("finance_ops"), _one("pay_admin")],
     "executors": _EVERYBODY,
+}
+
+_WHERE_MONEY_GOES: Final[dict[str, Any]] = {"slots": [_one("finance_ops"), _one("pay_admin")], "executors": _FINANCE}
+_WHO_MAY_WHAT: Final[dict[str, Any]] = {
+    "slots": [_one("admin"), _one("pay_admin")],
+    "executors": ["admin", "pay_admin"],
 }
 
 # A rollback is listed where undoing is the dangerous direction; elsewhere it was approved together with the plan.
@@ -45,6 +52,11 @@ POLICIES: Final[dict[str, dict[str, Any]]] = {
     "plan.freeze.rollback": _LETS_IT_GO_ON,
     "plan.pause_bank": _STOPS_SOMETHING,
     "plan.pause_bank.rollback": _LETS_IT_GO_ON,
+    **{f"change.{kind}": _WHERE_MONEY_GOES for kind in ("bank", "gateway", "account", "iban", "beneficiary")},
+    **{
+        f"change.{kind}": _WHO_MAY_WHAT
+        for kind in ("policy", "user", "profile", "reactivation", "roles", "grant", "token")
+    },
 }
 
 TTL: Final = timedelta(hours=72)
@@ -58,5 +70,9 @@ def install(policy_model: Any, alias: str = "default") -> list[str]:
     rows = policy_model.objects.using(alias)
     known = set(rows.values_list("action", flat=True))
     missing = [action for action in POLICIES if action not in known]
-    rows.bulk_create([policy_model(action=action, **{"ttl": TTL, **POLICIES[action]}) for action in missing])
+    columns = {field.name for field in policy_model._meta.get_fields()}
+    rows.bulk_create(
+        policy_model(action=action, **{"ttl": TTL, **{k: v for k, v in POLICIES[action].items() if k in columns}})
+        for action in missing
+    )
     return missing

@@ -1,9 +1,10 @@
 """What can go wrong when people agree.
 
-Invalid 400      ReasonMissing, SignerKeyMalformed, ContentTooLarge
-Denied 403       NotAnApprover, SeparationOfDuties, NotAnExecutor
+Invalid 400      ReasonMissing, SignerKeyMalformed, PasskeyRefused, ContentTooLarge
+Denied 403       NotAnApprover, SeparationOfDuties, NotAnExecutor, NotAReviewer
 Conflict 409     RequestEnded (AlreadyConsumed), RequestExpired, AlreadyApproved, AlreadyComplete, NoOpenSlot,
-                 NothingToRevoke, DigestMismatch, QuorumIncomplete, SignerKeyTaken, SignerKeyRevoked
+                 NothingToRevoke, DigestMismatch, QuorumIncomplete, SignerKeyTaken, SignerKeyRevoked,
+                 ReviewEnded, AlreadyReviewed
 RuleBroken 422   NoPolicy, MeasureMissing, SignatureRequired, SignatureInvalid
 """
 
@@ -22,6 +23,12 @@ class SignerKeyMalformed(Invalid):
     """This is not an Ed25519 public key."""
 
     code = "signer_key_malformed"
+
+
+class PasskeyRefused(Invalid):
+    """The passkey cannot be registered: another page, another person, no verification of its user."""
+
+    code = "passkey_refused"
 
 
 class ContentTooLarge(Invalid):
@@ -94,6 +101,24 @@ class DigestMismatch(Conflict):
     """What was approved is not what is to be done."""
 
     code = "digest_mismatch"
+
+
+class NotAReviewer(Denied):
+    """The actor had a part in what is reviewed, or holds no role that may review it."""
+
+    code = "not_a_reviewer"
+
+
+class ReviewEnded(Conflict):
+    """The review has been answered."""
+
+    code = "review_ended"
+
+
+class AlreadyReviewed(Conflict):
+    """This person has answered the review."""
+
+    code = "already_reviewed"
 
 
 class QuorumIncomplete(Conflict):

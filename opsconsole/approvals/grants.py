@@ -11,6 +11,8 @@ APPLICATION = {
     "approvals_requests": "select, insert, update",
     "approvals_signer_keys": "select, insert, update",
     "approvals_decisions": "select, insert",
+    "approvals_reviews": "select, insert, update",
+    "approvals_review_answers": "select, insert",
     "approvals_waits": "select",
 }
 

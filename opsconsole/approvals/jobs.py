@@ -30,6 +30,14 @@ def recount_requests() -> int:
     return _each(selectors.approved_requests(), lambda pk: services.recount_request(request_id=pk, actor=SWEEPER))
 
 
+@periodic(every=timedelta(seconds=30))
+def note_overdue_reviews() -> int:
+    """Say of every review that was not answered in its day that it is overdue; returns how many."""
+    return _each(
+        selectors.reviews_past_their_time(), lambda pk: services.note_overdue_review(review_id=pk, actor=SWEEPER)
+    )
+
+
 def _each(requests: Iterable[UUID], move: Callable[[UUID], bool]) -> int:
     # One operation for each: a subject that refuses holds up nobody else's.
     moved = 0

@@ -16,7 +16,8 @@ from opsconsole.approvals import access, moves, selectors, subjects
 from opsconsole.approvals.decisions import decide
 from opsconsole.approvals.errors import ContentTooLarge, DigestMismatch, NotAnExecutor, QuorumIncomplete
 from opsconsole.approvals.models import Request
-from opsconsole.approvals.selectors import live_request, policy_for, summary, tally
+from opsconsole.approvals.reviews import open_review
+from opsconsole.approvals.selectors import active_policy, live_request, policy_for, summary, tally
 from opsconsole.approvals.states import LIVE, OPEN, RequestState
 from opsconsole.approvals.terms import Terms
 from opsconsole.core.actors import Actor, ActorKind
@@ -25,11 +26,13 @@ from opsconsole.core.models import User
 from opsconsole.core.operations import assert_in_operation
 
 __all__ = [
+    "active_policy",
     "consume",
     "decide",
     "expire",
     "live_request",
     "open_request",
+    "open_review",
     "policy_for",
     "recount",
     "require_executor",

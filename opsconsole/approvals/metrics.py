@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from opsconsole.approvals.states import WAITING_REVIEWS
 from opsconsole.core.metrics import Fact, Samples, number, register, rows
 
 _BY_ACTION = """
@@ -28,7 +29,26 @@ def _waits() -> Samples:
     return [((action,), (float(decided), float(seconds))) for action, decided, seconds in rows(_WAITS)]
 
 
+def _reviews() -> Samples:
+    counted = dict(
+        rows("select status, count(*) from approvals_reviews where status in ('open', 'overdue') group by 1")
+    )
+    return [((state,), float(counted.get(state, 0))) for state in WAITING_REVIEWS]
+
+
 register(
+    Fact(
+        "ops_break_glass_reviews_overdue",
+        "Reviews after the fact, of break-glass and of what policies ask for, that were not answered in their day.",
+        "gauge",
+        (),
+        lambda: number(
+            "select count(*) from approvals_reviews where status in ('open', 'overdue') and due_at <= clock_timestamp()"
+        ),
+    ),
+    Fact(
+        "ops_reviews_waiting", "Reviews after the fact that wait for people, by status.", "gauge", ("status",), _reviews
+    ),
     Fact(
         "ops_approvals_pending",
         "Requests that wait for approvals, by action.",

@@ -9,8 +9,17 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
-from opsconsole.approvals.states import LIVE, DecisionKind, RequestState
+from opsconsole.approvals.states import (
+    LIVE,
+    WAITING_REVIEWS,
+    DecisionKind,
+    RequestState,
+    ReviewCause,
+    ReviewState,
+    ReviewVerdict,
+)
 from opsconsole.approvals.terms import Terms
 from opsconsole.core.fields import Uuid7Model
 from opsconsole.core.states import Stateful, States
@@ -32,6 +41,7 @@ class Policy(Uuid7Model):
     signature_required = models.BooleanField(default=False)
     ttl = models.DurationField("time to live")
     requester_may_approve = models.BooleanField(default=False)
+    reviewers = models.PositiveSmallIntegerField(default=0, db_default=0)  # how many look at it afterwards
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -115,13 +125,24 @@ class Request(Stateful, Uuid7Model):
         return frozenset((*requester, *self.editors))
 
 
+class KeyKind(models.TextChoices):
+    """The two ways to sign: with a key file and openssl, or with an authenticator in the browser."""
+
+    ED25519 = "ed25519", _("Ed25519 key")
+    PASSKEY = "passkey", _("passkey")
+
+
 class SignerKey(Uuid7Model):
-    """An Ed25519 public key by which a person's signatures are known."""
+    """A public key by which a person's signatures are known: Ed25519, or that of a WebAuthn passkey."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="signer_keys")
     name = models.TextField()
-    public_key = models.TextField()  # base64 of the 32 bytes
+    kind = models.TextField(choices=KeyKind.choices, default=KeyKind.ED25519)
+    public_key = models.TextField()  # base64 of the 32 bytes, or of a passkey's COSE key
     fingerprint = models.TextField(unique=True)
+    credential_id = models.TextField(null=True, blank=True, unique=True)  # a passkey's own, base64url
+    rp_id = models.TextField(default="", blank=True)  # the relying party that a passkey was made for
+    sign_count = models.BigIntegerField(default=0)  # a passkey's, as it last signed; it never goes back
     created_at = models.DateTimeField(db_default=Now())
     revoked_at = models.DateTimeField(null=True, blank=True)
 
@@ -129,6 +150,13 @@ class SignerKey(Uuid7Model):
         db_table = "approvals_signer_keys"
         default_permissions = ("view",)
         permissions = [("register_signerkey", "Can register a signer key of their own")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind=KeyKind.ED25519, credential_id=None, rp_id="", sign_count=0)
+                | (Q(kind=KeyKind.PASSKEY, credential_id__isnull=False, sign_count__gte=0) & ~Q(rp_id="")),
+                name="signer_key_is_of_its_kind",
+            )
+        ]
         indexes = [models.Index(fields=["user"], condition=Q(revoked_at=None), name="signer_keys_in_use")]
 
     def __str__(self) -> str:
@@ -145,6 +173,8 @@ class Decision(Uuid7Model):
     reason = models.TextField(default="", blank=True)
     signature = models.TextField(default="", blank=True)
     signer_key = models.ForeignKey(SignerKey, on_delete=models.PROTECT, null=True, blank=True, related_name="decisions")
+    assertion = models.JSONField(null=True, blank=True)  # of a passkey: what its signature is over, see passkeys
+    within = models.JSONField(null=True, blank=True)  # the roles a credential was narrowed to; null for all of them
     nth = models.PositiveSmallIntegerField(default=1)  # counts a person's approvals of one request
     revokes = models.OneToOneField("self", on_delete=models.PROTECT, null=True, blank=True, related_name="revoked_by")
     at = models.DateTimeField(db_default=Now())
@@ -162,6 +192,9 @@ class Decision(Uuid7Model):
             models.CheckConstraint(
                 condition=Q(signature="", signer_key=None) | (~Q(signature="") & Q(signer_key__isnull=False)),
                 name="decision_signed_by_a_key",
+            ),
+            models.CheckConstraint(
+                condition=Q(assertion__isnull=True) | ~Q(signature=""), name="decision_asserts_what_is_signed"
             ),
             models.CheckConstraint(
                 condition=~Q(kind=DecisionKind.REJECT) | ~Q(reason=""), name="decision_rejects_with_reason"
@@ -182,6 +215,62 @@ class Decision(Uuid7Model):
     def signed(self) -> bool:
         """Whether a signature came with it."""
         return bool(self.signature)
+
+
+class Review(Uuid7Model, Stateful):
+    """A look after the fact at what was done without its quorum, or what the policy wants looked at afterwards."""
+
+    states: ClassVar[type[States]] = ReviewState
+
+    cause = models.TextField(choices=ReviewCause.choices)
+    subject_kind = models.TextField()
+    subject_id = models.TextField()
+    title = models.TextField()
+    facts = models.JSONField(default=dict)  # incident, reason, run: what the reviewer is told
+    roles = models.JSONField()  # who may review
+    barred = models.JSONField()  # ids of users who had a part in it, and may not
+    needed = models.PositiveSmallIntegerField()
+    status = models.TextField(choices=ReviewState.choices, default=ReviewState.OPEN)
+    opened_by = models.TextField()  # the actor's name
+    opened_at = models.DateTimeField(db_default=Now())
+    due_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "approvals_reviews"
+        verbose_name = _("review")
+        verbose_name_plural = _("reviews")
+        default_permissions = ("view",)
+        permissions = [("answer_review", "Can review what was done in an emergency")]
+        constraints = [models.CheckConstraint(condition=Q(needed__gte=1), name="review_needs_somebody")]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(status__in=WAITING_REVIEWS), name="reviews_waiting"),
+            models.Index(fields=["subject_kind", "subject_id"], name="reviews_by_subject"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class ReviewAnswer(Uuid7Model):
+    """What one person said in a review; a row stays as it is for good."""
+
+    review = models.ForeignKey(Review, on_delete=models.PROTECT, related_name="answers")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    verdict = models.TextField(choices=ReviewVerdict.choices)
+    comment = models.TextField()
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "approvals_review_answers"
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["review", "user"], name="review_answered_once_each"),
+            models.CheckConstraint(condition=~Q(comment=""), name="review_answer_says_something"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verdict} {self.review_id}"
 
 
 class Wait(models.Model):

@@ -12,11 +12,11 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from opsconsole.approvals import quorum, signatures
+from opsconsole.approvals import quorum, signatures, signed
 from opsconsole.approvals.errors import NoPolicy
-from opsconsole.approvals.models import Decision, Policy, Request, SignerKey
+from opsconsole.approvals.models import Decision, Policy, Request, Review, SignerKey
 from opsconsole.approvals.quorum import Quorum
-from opsconsole.approvals.states import LIVE, DecisionKind, RequestState
+from opsconsole.approvals.states import LIVE, WAITING_REVIEWS, DecisionKind, RequestState, ReviewState
 from opsconsole.approvals.terms import ANY_CURRENCY_SUM, Terms, Threshold, slots_from_json
 from opsconsole.core.actors import Actor
 from opsconsole.core.models import User
@@ -46,6 +46,7 @@ def policy_for(
         signature_required=policy.signature_required,
         ttl=policy.ttl,
         requester_may_approve=policy.requester_may_approve,
+        reviewers=policy.reviewers,
     )
     measures = {} if sums is None else {ANY_CURRENCY_SUM: max(sums.values(), default=Decimal(0))}
     thresholds = [Threshold.from_json(value) for value in policy.thresholds]
@@ -69,8 +70,15 @@ def current_roles(users: Iterable[UUID]) -> dict[str, frozenset[str]]:
 
 
 def roles_of(user: User) -> frozenset[str]:
-    """The roles that this user holds now, by the database and not by what a session remembers."""
-    return current_roles([user.pk]).get(str(user.pk), frozenset())
+    """The roles that this user holds now, by the database and not by what a session remembers.
+
+    As far as the credential that they came with carries.
+    """
+    return _as_far_as(user.within, current_roles([user.pk]).get(str(user.pk), frozenset()))
+
+
+def _as_far_as(within: Iterable[str] | None, roles: frozenset[str]) -> frozenset[str]:
+    return roles if within is None else roles & frozenset(within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,8 @@ def tally(request: Request) -> Tally:
     approvers: dict[str, frozenset[str]] = {}
     for decision in standing:
         held = roles.get(str(decision.user_id))
+        if held is not None:
+            held = _as_far_as(decision.within, held)  # a narrowed approval never fills another role's place
         if objection := _objection(request, terms, decision, held):
             objections[decision.pk] = objection
         elif held:
@@ -121,21 +131,17 @@ def _objection(request: Request, terms: Terms, decision: Decision, roles: frozen
         return "the person no longer holds a role that is asked for"
     if decision.digest != request.digest:
         return "it was given for other content"
-    return _objection_to_signature(request, terms, decision)
+    return _objection_to_signature(terms, decision)
 
 
-def _objection_to_signature(request: Request, terms: Terms, decision: Decision) -> str:
+def _objection_to_signature(terms: Terms, decision: Decision) -> str:
     key = decision.signer_key
     if key is None:
         return "it is not signed" if terms.signature_required else ""
     if key.revoked_at is not None:
         return "the key it was signed with is revoked"
-    text = signatures.signing_text(
-        request_id=request.pk, digest=decision.digest, decision=decision.kind, nth=decision.nth
-    )
     # Verified each time: the row may have come from elsewhere than from a person with the key.
-    genuine = signatures.verifies(public_key=key.public_key, signature=decision.signature, text=text)
-    return "" if genuine and key.user_id == decision.user_id else "its signature does not verify"
+    return "" if signed.proves_itself(decision) else "its signature does not verify"
 
 
 def summary(request: Request) -> list[dict[str, Any]]:
@@ -206,6 +212,23 @@ def requests_past_their_time() -> list[UUID]:
 def approved_requests() -> list[UUID]:
     """Requests that are approved and not yet used."""
     return list(Request.objects.filter(status=RequestState.APPROVED).order_by("pk").values_list("pk", flat=True))
+
+
+def reviews_past_their_time() -> list[UUID]:
+    """Open reviews that nobody has noted as overdue yet, the longest overdue first."""
+    due = Review.objects.filter(status=ReviewState.OPEN, due_at__lte=database_clock())
+    return list(due.order_by("due_at").values_list("pk", flat=True)[:200])
+
+
+def answerable_by(reviews: QuerySet[Review], actor: Actor) -> QuerySet[Review]:
+    """Of these reviews, those that wait for somebody like this actor."""
+    if actor.user is None or not actor.roles or not actor.may("approvals.answer_review"):
+        return reviews.none()
+    return (
+        reviews.filter(status__in=WAITING_REVIEWS, roles__has_any_keys=sorted(actor.roles))
+        .exclude(barred__contains=[actor.id])
+        .exclude(answers__user=actor.user)
+    )
 
 
 def database_clock() -> datetime:

@@ -9,8 +9,11 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from opsconsole.approvals import selectors
-from opsconsole.approvals.models import Decision, Request, SignerKey
+from opsconsole.approvals.errors import SignatureInvalid
+from opsconsole.approvals.models import Decision, Request, Review, ReviewAnswer, SignerKey
+from opsconsole.approvals.passkeys import Assertion
 from opsconsole.approvals.quorum import Quorum
+from opsconsole.approvals.states import ReviewVerdict
 from opsconsole.core.models import User
 
 MAX_COMMENT = 4000
@@ -25,6 +28,25 @@ class JSONBoolean(serializers.BooleanField):
         if not isinstance(data, bool):
             self.fail("invalid", input=data)
         return data
+
+
+class AuthenticatorResponseSerializer(serializers.Serializer[dict[str, Any]]):
+    """What the authenticator made, each in base64url without padding."""
+
+    client_data_json = serializers.CharField(max_length=8000)
+    authenticator_data = serializers.CharField(max_length=4000)
+    signature = serializers.CharField(max_length=2000)
+
+
+@extend_schema_serializer(component_name="PasskeyAssertion")
+class PasskeySerializer(serializers.Serializer[dict[str, Any]]):
+    """`PublicKeyCredential.toJSON()` of an assertion whose challenge is the SHA-256 of `signing_text`.
+
+    What else stands in it is not looked at.
+    """
+
+    id = serializers.CharField(max_length=1400, help_text="The `credential_id` of one's signer key.")
+    response = AuthenticatorResponseSerializer()
 
 
 @extend_schema_serializer(component_name="ApprovalVerdict")
@@ -43,6 +65,7 @@ class VerdictSerializer(serializers.Serializer[dict[str, Any]]):
         max_length=200,
         help_text="Base64 of an Ed25519 signature over `signing_text`.",
     )
+    passkey = PasskeySerializer(required=False, allow_null=True, default=None, help_text="In place of `signature`.")
 
 
 @extend_schema_serializer(component_name="ApprovalComments")
@@ -86,6 +109,9 @@ class DecisionSerializer(serializers.ModelSerializer[Decision]):
     signer_key = serializers.CharField(
         source="signer_key.fingerprint", default=None, allow_null=True, help_text="Fingerprint of the key."
     )
+    assertion = serializers.DictField(
+        child=serializers.JSONField(), allow_null=True, read_only=True, help_text="A passkey's, as it was sent."
+    )
     revokes = serializers.UUIDField(source="revokes_id", allow_null=True)
     objection = serializers.SerializerMethodField(help_text="Why an approval that was not revoked does not count.")
 
@@ -99,6 +125,7 @@ class DecisionSerializer(serializers.ModelSerializer[Decision]):
             "digest",
             "signed",
             "signature",
+            "assertion",
             "signer_key",
             "nth",
             "revokes",
@@ -208,8 +235,30 @@ class SignerKeySerializer(serializers.ModelSerializer[SignerKey]):
 
     class Meta:
         model = SignerKey
-        fields = ("id", "name", "public_key", "fingerprint", "created_at", "revoked_at")
+        fields = (
+            "id",
+            "name",
+            "kind",
+            "public_key",
+            "fingerprint",
+            "credential_id",
+            "rp_id",
+            "created_at",
+            "revoked_at",
+        )
         read_only_fields = fields
+
+
+def signature_in(said: dict[str, Any]) -> str | Assertion:
+    """The signature that came with a verdict, made by either kind of key; the empty string for none.
+
+    Raises SignatureInvalid for a malformed passkey, and for two signatures where one person signs once.
+    """
+    if not said.get("passkey"):
+        return said["signature"] or ""
+    if said["signature"]:
+        raise SignatureInvalid("Sign with a key or with a passkey, not with both.")
+    return Assertion.parse(said["passkey"])
 
 
 class NewSignerKeySerializer(serializers.Serializer[dict[str, Any]]):
@@ -217,3 +266,52 @@ class NewSignerKeySerializer(serializers.Serializer[dict[str, Any]]):
 
     name = serializers.CharField(max_length=MAX_NAME)
     public_key = serializers.CharField(max_length=1000, help_text="PEM, or base64 of the 32 bytes.")
+
+
+@extend_schema_serializer(component_name="ReviewVerdictGiven")
+class ReviewAnswerSerializer(serializers.Serializer[dict[str, Any]]):
+    """What a reviewer says."""
+
+    verdict = serializers.ChoiceField(ReviewVerdict.choices)
+    comment = serializers.CharField(max_length=MAX_COMMENT, help_text="What was looked at, and what came of it.")
+
+
+@extend_schema_serializer(component_name="ReviewAnswer")
+class ReviewSaidSerializer(serializers.ModelSerializer[ReviewAnswer]):
+    """What one reviewer said."""
+
+    user = serializers.CharField(source="user.username")
+
+    class Meta:
+        model = ReviewAnswer
+        fields = ("user", "verdict", "comment", "at")
+        read_only_fields = fields
+
+
+@extend_schema_serializer(component_name="Review")
+class ReviewSerializer(serializers.ModelSerializer[Review]):
+    """A look after the fact, by `needed` people who had no part in what was done."""
+
+    facts = serializers.DictField(help_text="The run, the incident and the reason that were given.")
+    roles = serializers.ListField(child=serializers.CharField(), help_text="Who may answer.")
+    answers = ReviewSaidSerializer(many=True)
+
+    class Meta:
+        model = Review
+        fields = (
+            "id",
+            "cause",
+            "subject_kind",
+            "subject_id",
+            "title",
+            "status",
+            "facts",
+            "roles",
+            "needed",
+            "answers",
+            "opened_by",
+            "opened_at",
+            "due_at",
+            "ended_at",
+        )
+        read_only_fields = fields

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import base64
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
-
-from opsconsole.approvals import access, kernel, moves, selectors, signatures
-from opsconsole.approvals.errors import SignerKeyRevoked, SignerKeyTaken
-from opsconsole.approvals.models import Request, SignerKey
-from opsconsole.approvals.states import DecisionKind
+from opsconsole.approvals import access, kernel, keys, moves, reviews, selectors, subjects
+from opsconsole.approvals.errors import (
+    AlreadyReviewed,
+    NotAReviewer,
+    ReasonMissing,
+    ReviewEnded,
+    SignerKeyRevoked,
+)
+from opsconsole.approvals.models import Request, Review, ReviewAnswer, SignerKey
+from opsconsole.approvals.passkeys import Assertion, NewPasskey
+from opsconsole.approvals.states import WAITING_REVIEWS, DecisionKind, ReviewCause, ReviewState, ReviewVerdict
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import operation
 from opsconsole.journal.record import record
 
 
 @operation
-def decide_request(*, request_id: UUID, approved: bool, comments: str, signature: str, actor: Actor) -> Request:
+def decide_request(
+    *, request_id: UUID, approved: bool, comments: str, signature: str | Assertion, actor: Actor
+) -> Request:
     """Approve the request, or reject it, which ends it; raises what `kernel.decide` does."""
     request = access.request_for(actor, request_id)
     kind = DecisionKind.APPROVE if approved else DecisionKind.REJECT
@@ -45,21 +51,17 @@ def register_signer_key(*, name: str, public_key: str, actor: Actor) -> SignerKe
     Raises SignerKeyMalformed, and SignerKeyTaken for a key that anybody has registered before.
     """
     actor.require("approvals.register_signerkey")
-    raw = signatures.parse_public_key(public_key)
-    print_ = signatures.fingerprint(raw)
-    try:
-        with transaction.atomic():
-            key = SignerKey.objects.create(
-                user=moves.person(actor),
-                name=name,
-                public_key=base64.b64encode(raw).decode(),
-                fingerprint=print_,
-                created_at=selectors.database_clock(),
-            )
-    except IntegrityError as error:
-        raise SignerKeyTaken("This key is registered already.", fingerprint=print_) from error
-    record(actor, "signer_key.registered", key, after={"user": actor.id, "name": name, "fingerprint": print_})
-    return key
+    return keys.add_ed25519_key(user=moves.person(actor), name=name, public_key=public_key, actor=actor)
+
+
+@operation
+def register_passkey(*, name: str, passkey: NewPasskey, actor: Actor) -> SignerKey:
+    """Register the actor's own passkey, which has proved itself to `passkeys.read_registration`.
+
+    Raises SignerKeyTaken for one that is registered already.
+    """
+    actor.require("approvals.register_signerkey")
+    return keys.add_passkey(user=moves.person(actor), name=name, passkey=passkey, actor=actor)
 
 
 @operation
@@ -72,6 +74,67 @@ def revoke_signer_key(*, key_id: UUID, actor: Actor) -> SignerKey:
     key.save(update_fields=["revoked_at"])
     record(actor, "signer_key.revoked", key, before={"revoked_at": None}, after={"revoked_at": key.revoked_at})
     return key
+
+
+@operation
+def answer_review(*, review_id: UUID, verdict: ReviewVerdict, comment: str, actor: Actor) -> Review:
+    """Say what one thinks of what was done; the last answer that is needed ends the review, an objection at once.
+
+    Raises NotAReviewer for whoever had a part in it or lacks the role, AlreadyReviewed, ReviewEnded, ReasonMissing
+    without a comment.
+    """
+    review = access.review_to_answer(actor, review_id)
+    user = moves.person(actor)
+    if str(user.pk) in review.barred:
+        raise NotAReviewer("You had a part in this; other people must review it.")
+    if selectors.roles_of(user).isdisjoint(review.roles):
+        raise NotAReviewer(f"This takes one of the roles {', '.join(review.roles)}.", roles=review.roles)
+    if review.answers.filter(user=user).exists():
+        raise AlreadyReviewed("You have answered this review.", review=str(review.pk))
+    if review.status not in WAITING_REVIEWS:
+        raise ReviewEnded(f"The review is {review.state.label}.", review=str(review.pk), status=review.status)
+    if not comment.strip():
+        raise ReasonMissing("A review says what was looked at.", errors={"comment": ["must not be blank"]})
+    ReviewAnswer.objects.create(review=review, user=user, verdict=verdict, comment=comment)
+    before, given = review.status, review.answers.count()
+    if verdict == ReviewVerdict.OBJECT:
+        review.move_to(ReviewState.OBJECTED)
+    elif given >= review.needed:
+        review.move_to(ReviewState.REVIEWED)
+    if review.state.is_final:
+        review.ended_at = selectors.database_clock()
+        review.save(update_fields=["status", "ended_at"])
+        reviews.tell(review, f"review.{review.status}", by=user.username, comment=comment)
+    reviews.journal(
+        review,
+        actor,
+        "review.answered",
+        before={"status": before},
+        after={"status": review.status, "verdict": verdict.value, "answers": given},
+        reason=comment,
+    )
+    return review
+
+
+@operation
+def note_overdue_review(*, review_id: UUID, actor: Actor) -> bool:
+    """Say that a review has not been answered in its day; False when it has, or that was said before."""
+    review = Review.objects.get(pk=review_id)
+    subjects.hooks_for(review.subject_kind).lock(review.subject_id)
+    review = Review.objects.select_for_update().get(pk=review_id)
+    if review.state is not ReviewState.OPEN or review.due_at > selectors.database_clock():
+        return False
+    review.move_to(ReviewState.OVERDUE).save(update_fields=["status"])
+    reviews.journal(
+        review,
+        actor,
+        "review.overdue",
+        before={"status": ReviewState.OPEN.value},
+        after={"status": review.status, "answers": review.answers.count()},
+    )
+    glass = review.cause == ReviewCause.BREAK_GLASS
+    reviews.tell(review, "break_glass.review_overdue" if glass else "review.overdue")
+    return True
 
 
 @operation

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.states import States
 
@@ -62,3 +63,40 @@ class Outcome(StrEnum):
     APPROVED = "approved"  # the last open slot was filled
     REOPENED = "reopened"  # it was approved, and an approval fell away
     REJECTED = "rejected"  # it has ended
+
+
+class ReviewState(States):
+    """A review waits for people, longer than it should perhaps, until enough have looked, or one of them objects."""
+
+    OPEN = "open", _("open")
+    OVERDUE = "overdue", _("overdue")
+    REVIEWED = "reviewed", _("reviewed")
+    OBJECTED = "objected", _("objected to")
+
+    @classmethod
+    def starts(cls) -> frozenset[str]:
+        """Every review is born open."""
+        return frozenset({cls.OPEN.value})
+
+    @classmethod
+    def table(cls) -> dict[str, frozenset[str]]:
+        """An overdue review can still be answered; it stays on record that it was late."""
+        ends = frozenset({cls.REVIEWED.value, cls.OBJECTED.value})
+        return {cls.OPEN.value: ends | {cls.OVERDUE.value}, cls.OVERDUE.value: ends}
+
+
+WAITING_REVIEWS = (ReviewState.OPEN.value, ReviewState.OVERDUE.value)  # people are still to look
+
+
+class ReviewCause(models.TextChoices):
+    """Why something is looked at after the fact."""
+
+    BREAK_GLASS = "break_glass", _("break-glass")
+    POLICY = "policy", _("asked for by the policy")
+
+
+class ReviewVerdict(models.TextChoices):
+    """What a reviewer says."""
+
+    APPROVE = "approve", _("approve")
+    OBJECT = "object", _("object")

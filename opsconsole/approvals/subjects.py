@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from django.db.models import Model, QuerySet
+
     from opsconsole.approvals.models import Request
     from opsconsole.approvals.states import Outcome
     from opsconsole.core.actors import Actor
@@ -28,12 +30,14 @@ class SubjectHooks:
     raising a DomainError refuses the decision altogether. `expired(request)` follows the end of the time to live.
     Voiding and consuming are the subject's own doing, so nobody is told of them. `journal_kind` is the kind under
     which entries about the subject stand in the journal (its table); without one it is the subject kind.
+    `opened(actor)` are the subjects the actor was granted the sight of, one by one: their requests are open to them.
     """
 
     lock: Callable[[str], object]
     decided: Callable[[Request, Outcome, Actor], object]
     expired: Callable[[Request], object]
     journal_kind: str = ""
+    opened: Callable[[Actor], QuerySet[Model]] | None = None
 
 
 _hooks: dict[str, SubjectHooks] = {}
@@ -49,6 +53,12 @@ def hooks_for(kind: str) -> SubjectHooks:
     if kind not in _hooks:
         raise LookupError(f"no subject of kind {kind!r} takes part in approvals")
     return _hooks[kind]
+
+
+def opened_to(actor: Actor) -> list[tuple[str, QuerySet[Model]]]:
+    """The subjects the actor was granted the sight of, by kind; kinds without any are left out."""
+    found = [(kind, hooks.opened(actor)) for kind, hooks in _hooks.items() if hooks.opened is not None]
+    return [(kind, rows) for kind, rows in found if rows.exists()]
 
 
 def journal_kind(kind: str) -> str:

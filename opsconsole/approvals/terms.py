@@ -58,6 +58,7 @@ class Terms:
     signature_required: bool
     ttl: timedelta
     requester_may_approve: bool = False
+    reviewers: int = 0
     passed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -111,6 +112,7 @@ class Terms:
             "ttl_seconds": int(self.ttl.total_seconds()),
             "requester_may_approve": self.requester_may_approve,
             "required_approvals": self.quorum,
+            "reviewers": self.reviewers,
             "thresholds_passed": list(self.passed),
         }
 
@@ -125,6 +127,7 @@ class Terms:
             signature_required=value["signature_required"],
             ttl=timedelta(seconds=value["ttl_seconds"]),
             requester_may_approve=value["requester_may_approve"],
+            reviewers=value.get("reviewers", 0),  # requests opened before there were reviews do not say
             passed=tuple(value["thresholds_passed"]),
         )
 

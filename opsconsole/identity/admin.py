@@ -15,18 +15,20 @@ from guardian.models import UserObjectPermission
 from knox.models import AuthToken
 
 from opsconsole.approvals.models import SignerKey
+from opsconsole.changes.admin.requesting import open_changes
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
+from opsconsole.core.admin.actions import Action
 from opsconsole.core.admin.base import ConsoleAdmin
 from opsconsole.core.admin.pages import Facts, Section, Table
 from opsconsole.core.models import User
+from opsconsole.identity.admin_actions import LIST_ACTIONS, ROW_ACTIONS
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
 from opsconsole.journal.selectors import entries_of
 
-# Roles follow their table in the code, and tokens are shown once and then only by their beginning.
-for _model in (Group, AuthToken):
-    if admin.site.is_registered(_model):
-        admin.site.unregister(_model)
+# Roles follow their table in the code.
+if admin.site.is_registered(Group):
+    admin.site.unregister(Group)
 
 
 @admin.register(User)
@@ -37,6 +39,11 @@ class UserAdmin(ConsoleAdmin[User]):
     list_filter = ("is_active", "groups")
     ordering = ("username",)
     search_fields = ("username", "first_name", "last_name", "email")
+    row_actions = ROW_ACTIONS
+
+    def list_actions(self) -> Sequence[Action[None]]:
+        """Ask for another person."""
+        return LIST_ACTIONS
 
     def visible(self, actor: Actor) -> QuerySet[User]:
         """Everybody, for those who may see anybody; passwords stay where they are."""
@@ -70,6 +77,7 @@ class UserAdmin(ConsoleAdmin[User]):
     def sections(self, request: HttpRequest, row: User) -> Sequence[Section]:
         """What they may, what they hold, what was done to them."""
         return [
+            *open_changes(row),
             self._grants(row),
             self._keys(row),
             self._tokens(row),

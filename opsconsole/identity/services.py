@@ -1,16 +1,17 @@
-"""What is done to users: for now, giving them API tokens. Each change is journalled."""
+"""What the installation and the server do to users: their first tokens, demo users, logins. Each is journalled."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from opsconsole.core import roles
-from opsconsole.core.actors import Actor
-from opsconsole.core.errors import NotFound, RuleBroken
+from opsconsole.core import outbox, roles
+from opsconsole.core.actors import Actor, ActorKind
+from opsconsole.core.errors import Denied, NotFound, RuleBroken
 from opsconsole.core.models import User
 from opsconsole.core.operations import operation
 from opsconsole.core.tokens import create_token
@@ -29,6 +30,12 @@ class UserInactive(RuleBroken):
     code = "user_inactive"
 
 
+class TokensAreAskedFor(Denied):
+    """There are admins; nobody prints tokens for others any more."""
+
+    code = "tokens_are_asked_for"
+
+
 @dataclass(frozen=True, slots=True)
 class NewUser:
     """A person to be: their name, their password, the roles they get."""
@@ -40,8 +47,14 @@ class NewUser:
 
 @operation
 def issue_token(*, username: str, expiry: timedelta | None, actor: Actor) -> str:
-    """Make an API token for a user and return it, the only time it can be seen; raises UserNotFound, UserInactive."""
+    """Make an API token for a user and return it, the only time it can be seen; raises UserNotFound, UserInactive.
+
+    Only for the installation, and at the server; in production there only until there are two admins. From then on
+    people make their own, and a longer one is asked for as a change. Raises TokensAreAskedFor, Denied.
+    """
     actor.require("core.issue_token")
+    if settings.PRODUCTION and actor.kind is not ActorKind.SYSTEM and _has_admins():
+        raise TokensAreAskedFor("People make their own tokens, and ask for longer ones as the change `token`.")
     user = User.objects.filter(username=username).first()
     if user is None:
         raise UserNotFound(f"There is no user {username}.", username=username)
@@ -49,6 +62,8 @@ def issue_token(*, username: str, expiry: timedelta | None, actor: Actor) -> str
         raise UserInactive(f"{username} is not active.", username=username)
     token = create_token(user, expiry=expiry)
     record(actor, "token.issued", user, after={"username": username, "token": f"{token[:8]}..."})
+    facts = {"username": username, "by": actor.name}
+    outbox.emit("token.issued", kind=User._meta.db_table, id=user.pk, data=facts)
     return token
 
 
@@ -102,3 +117,7 @@ def synchronise_roles(*, actor: Actor) -> dict[str, dict[str, list[str]]]:
     for role, change in changed.items():
         record(actor, "role.changed", Subject("auth_group", role), after=change)
     return changed
+
+
+def _has_admins() -> bool:
+    return User.objects.filter(is_active=True, groups__name="admin").count() >= 2  # noqa: PLR2004 - four eyes

@@ -158,7 +158,7 @@ class TestDeciding:
         [
             *[(verb, "auditor", (), 403, "denied") for verb in ("approve", "revoke", "comment")],
             *[(verb, "dev", (), 404, "not_found") for verb in ("approve", "revoke", "comment")],
-            *[(verb, "admin", (), 404, "not_found") for verb in ("approve", "revoke", "comment")],
+            ("approve", "admin", (), 403, "not_an_approver"),
             ("approve", "asker", ("finance_ops",), 403, "separation_of_duties"),
             ("approve", "ops", (), 403, "not_an_approver"),
             ("revoke", "asker", ("finance_ops",), 409, "nothing_to_revoke"),
@@ -177,7 +177,16 @@ class TestDeciding:
     ) -> None:
         client = api(name, *roles)
         with unchanged():
-            refused(client.post(url(request_, verb), {"approved": True, "comments": "x"}), status, code)
+            said = {"comments": "x"} | ({"approved": True} if verb == "approve" else {})
+            refused(client.post(url(request_, verb), said), status, code)
+
+    def test_what_it_does_not_know_is_refused(self, api: Client, request_: Request, unchanged: Same) -> None:
+        client = api("finance_ops")
+        with unchanged():
+            for verb, body in (("approve", {"approved": True, "sure": True}), ("comment", {"coments": "x"})):
+                refused(client.post(url(request_, verb), body), 400, "invalid")
+            for path in ("/api/approvals?stauts=pending", "/api/signer-keys?mine=1", "/api/journal?verbs=x"):
+                refused(client.get(path), 400, "invalid")
 
     def test_without_a_token(self, api: Client, request_: Request, unchanged: Same) -> None:
         client = api(None)

@@ -3,5 +3,6 @@
 from opsconsole.approvals.admin.keys import SignerKeyAdmin
 from opsconsole.approvals.admin.policies import PolicyAdmin
 from opsconsole.approvals.admin.requests import RequestAdmin
+from opsconsole.approvals.admin.reviews import ReviewAdmin
 
-__all__ = ["PolicyAdmin", "RequestAdmin", "SignerKeyAdmin"]
+__all__ = ["PolicyAdmin", "RequestAdmin", "ReviewAdmin", "SignerKeyAdmin"]

@@ -1,8 +1,9 @@
-"""Signer keys: one's own to register and revoke; everybody's to those who see people."""
+"""Signer keys: one's own to register and revoke; everybody's to those who see keys."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -13,7 +14,8 @@ from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals import selectors, services
-from opsconsole.approvals.models import SignerKey
+from opsconsole.approvals.admin.passkeys import RegisterPasskey
+from opsconsole.approvals.models import KeyKind, SignerKey
 from opsconsole.approvals.serializers import MAX_NAME
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
@@ -102,21 +104,26 @@ class RevokeKey(Action[SignerKey]):
 class SignerKeyAdmin(ConsoleAdmin[SignerKey]):
     """Keys, newest first."""
 
-    list_display = ("name", "owner", "print_shown", "in_use", "registered")
+    list_display = ("name", "kind_shown", "owner", "print_shown", "in_use", "registered")
     ordering = ("-created_at", "-id")
     list_select_related = ("user",)
     row_actions = (RevokeKey(),)
 
     def visible(self, actor: Actor) -> QuerySet[SignerKey]:
-        """Everybody's for those who may see users; one's own for those who may have any."""
-        if actor.may("core.view_user"):
+        """Everybody's for those who may see keys; one's own for those who may have any."""
+        if actor.may("approvals.view_signerkey"):
             return SignerKey.objects.select_related("user")
         actor.require("approvals.register_signerkey")
         return selectors.keys_of(actor).select_related("user")
 
     def list_actions(self) -> Sequence[Action[None]]:
         """Register one."""
-        return [Register()]
+        return [Register(), RegisterPasskey()]
+
+    @admin.display(description=_("kind"))
+    def kind_shown(self, key: SignerKey) -> str:
+        """Key file or passkey."""
+        return str(KeyKind(key.kind).label)
 
     @admin.display(description=_("owner"))
     def owner(self, key: SignerKey) -> str:
@@ -149,10 +156,21 @@ class SignerKeyAdmin(ConsoleAdmin[SignerKey]):
                 _("Key"),
                 [
                     (_("owner"), row.user.username),
+                    (_("kind"), self.kind_shown(row)),
                     (_("public key"), display.code(row.public_key)),
                     (_("fingerprint (SHA-256)"), display.code(row.fingerprint)),
+                    *self._of_passkey(row),
                     (_("registered"), display.moment(row.created_at)),
                     (_("revoked"), display.moment(row.revoked_at)),
                 ],
             )
+        ]
+
+    def _of_passkey(self, key: SignerKey) -> list[tuple[Text, Any]]:
+        if key.kind != KeyKind.PASSKEY:
+            return []
+        return [
+            (_("made for"), display.code(key.rp_id)),
+            (_("credential"), display.code(key.credential_id or "")),
+            (_("uses counted by the authenticator"), key.sign_count),
         ]

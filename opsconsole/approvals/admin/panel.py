@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,7 @@ from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals import moves, selectors
-from opsconsole.approvals.models import Request
+from opsconsole.approvals.models import Decision, Request
 from opsconsole.approvals.states import LIVE, OPEN, DecisionKind, RequestState
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
@@ -26,17 +27,29 @@ class Place:
     roles: str
     user: str = ""
     at: datetime | None = None
-    signed: bool = False
+    signed: str = ""  # with which key
 
 
 def _places(tally: selectors.Tally) -> list[Place]:
     by_person = {str(decision.user_id): decision for decision in tally.standing}
     filled = [
-        Place(seat.role, by_person[seat.person].user.username, by_person[seat.person].at, by_person[seat.person].signed)
+        Place(seat.role, decision.user.username, decision.at, _signed_with(decision))
         for seat in tally.quorum.filled
+        for decision in [by_person[seat.person]]
     ]
     still = [Place(roles_as_text(slot.roles)) for slot in tally.quorum.open for _n in range(slot.count)]
     return filled + still
+
+
+def _signed_with(decision: Decision) -> str:
+    key = decision.signer_key
+    return f"{key.name} ({key.fingerprint[: display.HASH_SHOWN]}…)" if key else ""
+
+
+def signing_command(text: str) -> str:
+    """What writes the text into a file, byte for byte, and signs it: for a shell. The text ends with a line feed."""
+    lines = " ".join(shlex.quote(line) for line in text.splitlines())
+    return f"printf '%s\\n' {lines} > text\nopenssl pkeyutl -sign -rawin -inkey key.pem -in text | base64 -w0"
 
 
 def state_of(request: Request) -> SafeString:
@@ -60,6 +73,7 @@ def approvals_panel(request: Request, actor: Actor, *, linked: bool) -> Fragment
     """The panel of one request, counted now."""
     tally = selectors.tally(request)
     can_sign = request.status in OPEN and actor.may("approvals.decide_request")
+    signing_text = selectors.text_to_sign(request, actor) if can_sign else ""
     return Fragment(
         "console/sections/approvals.html",
         _("Approvals"),
@@ -71,12 +85,13 @@ def approvals_panel(request: Request, actor: Actor, *, linked: bool) -> Fragment
                 for decision in tally.standing
                 if decision.pk in tally.objections
             ],
-            "digest": request.digest,
+            "digest": display.copyable(request.digest),
             "expires": display.moment(request.expires_at) if request.status in LIVE else "",
             "signature_required": request.terms.signature_required,
             "passed": ", ".join(request.terms.passed).replace("_", " "),
             "executors": roles_as_text(request.executors),
-            "signing_text": selectors.text_to_sign(request, actor) if can_sign else "",
+            "signing_text": signing_text,
+            "signing_command": signing_command(signing_text) if can_sign else "",
         },
         more=Link(display.row_url(request), _("The request, with what is approved")) if linked else None,
     )

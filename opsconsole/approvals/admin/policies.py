@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -14,8 +15,14 @@ from opsconsole.approvals.admin.panel import roles_as_text, slots_as_text
 from opsconsole.approvals.models import Policy
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
+from opsconsole.core.admin.actions import Action
 from opsconsole.core.admin.base import ConsoleAdmin
 from opsconsole.core.admin.pages import Column, Facts, Section, Table
+
+
+def offer(action: Action[Policy]) -> None:
+    """Have a button of another app on the page of a policy."""
+    PolicyAdmin.row_actions.append(action)
 
 
 @admin.register(Policy)
@@ -25,6 +32,7 @@ class PolicyAdmin(ConsoleAdmin[Policy]):
     list_display = ("action", "version", "in_force", "who", "signed", "executors_shown", "time")
     list_filter = ("active",)
     ordering = ("-active", "action", "-version")
+    row_actions: ClassVar[list[Action[Policy]]] = []  # see `offer`
 
     def visible(self, actor: Actor) -> QuerySet[Policy]:
         """All, for those who may see any."""

@@ -7,19 +7,30 @@ from collections.abc import Sequence
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals import access, selectors, subjects
 from opsconsole.approvals.admin.content import content_of
-from opsconsole.approvals.admin.panel import approvals_panel, decisions_table, slots_as_text, state_of
-from opsconsole.approvals.admin.verdicts import Approve, Comment, Reject, Revoke
+from opsconsole.approvals.admin.inbox import agreed_text, gist_of, with_approvals
+from opsconsole.approvals.admin.panel import (
+    approvals_panel,
+    decisions_table,
+    slots_as_text,
+    state_of,
+    why_not_approve,
+)
+from opsconsole.approvals.admin.verdicts import Approve, Comment, Reject, Revoke, ended
 from opsconsole.approvals.models import Request
+from opsconsole.approvals.states import LIVE, OPEN
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.base import ConsoleAdmin, actor_of
+from opsconsole.core.admin.actions import ActionForm
+from opsconsole.core.admin.base import ConsoleAdmin, Tab, actor_of
+from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.filters import OneOf, Options
-from opsconsole.core.admin.pages import Facts, Section
+from opsconsole.core.admin.pages import Facts, Fragment, Section
 from opsconsole.journal.admin.timeline import subject_link
 
 
@@ -38,12 +49,52 @@ class ForMe(OneOf):
         return selectors.decidable_by(rows, actor_of(request))
 
 
+class Ended(OneOf):
+    """Those that people can still do something about, or those that are over."""
+
+    title = _("ended")
+    parameter_name = "ended"
+
+    def options(self, _request: HttpRequest) -> Options:
+        """Over or not."""
+        return [("no", _("open")), ("yes", _("ended"))]
+
+    def narrow(self, _request: HttpRequest, rows: QuerySet[Request], value: str) -> QuerySet[Request]:
+        """By whether the state is one of those that wait."""
+        return rows.filter(status__in=OPEN) if value == "no" else rows.exclude(status__in=LIVE)
+
+
+def decide_here(actor: Actor, request: Request) -> list[Section]:
+    """The forms by which the viewer decides; nothing for somebody who cannot now."""
+    if not actor.may(Approve.permission) or (ended(request) or why_not_approve(request, actor)):
+        return []
+    approve, reject = Approve(), Reject()
+    context = {
+        "forms": [
+            {
+                "action": action,
+                "form": _named(action.make_form(actor, request), action.name),
+                "url": reverse(f"admin:approvals_request_{action.name}", args=[request.pk]),
+            }
+            for action in (approve, reject)
+        ],
+        "question": approve.question(request),
+    }
+    return [Fragment("console/sections/decide.html", _("Your decision"), context)]
+
+
+def _named(form: ActionForm, name: str) -> ActionForm:
+    """The form with ids of its own: two stand on one page."""
+    form.auto_id = f"id_{name}_%s"
+    return form
+
+
 @admin.register(Request)
 class RequestAdmin(ConsoleAdmin[Request]):
     """Requests, newest first."""
 
-    list_display = ("title", "action", "state", "people_needed", "asked_by", "asked", "until")
-    list_filter = (ForMe, "status")
+    list_display = ("title", "gist", "state", "agreed", "asked_by", "left")
+    list_filter = (ForMe, Ended, "status")
     ordering = ("-created_at", "-id")
     row_actions = (Approve(), Reject(), Revoke(), Comment())
 
@@ -56,25 +107,43 @@ class RequestAdmin(ConsoleAdmin[Request]):
         """Its state."""
         return state_of(request)
 
-    @admin.display(description=_("takes"))
-    def people_needed(self, request: Request) -> str:
-        """Who must agree."""
-        return slots_as_text(request.policy["slots"])
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Request]:
+        """With the approvals that stand, as the list counts them."""
+        return with_approvals(super().get_queryset(request))
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Newest first; what waits for the viewer by its end."""
+        return ("expires_at", "id") if request.GET.get("mine") else ("-created_at", "-id")
+
+    def tabs(self, request: HttpRequest) -> Sequence[Tab]:
+        """What waits for me, what waits for anybody, and what is over."""
+        mine, ended = request.GET.get("mine"), request.GET.get("ended")
+        return [
+            Tab(_("Waiting for me"), "?mine=1", bool(mine)),
+            Tab(_("All open"), "?ended=no", ended == "no"),
+            Tab(_("Ended"), "?ended=yes", ended == "yes"),
+            Tab(_("Everything"), "?", not request.GET),
+        ]
+
+    @admin.display(description=_("how much"))
+    def gist(self, request: Request) -> Text:
+        """How much it is about."""
+        return gist_of(request) or display.NOTHING
+
+    @admin.display(description=_("agreed"))
+    def agreed(self, request: Request) -> str:
+        """How many have agreed, and who is still needed."""
+        return agreed_text(request)
 
     @admin.display(description=_("asked by"))
     def asked_by(self, request: Request) -> str:
         """Who asked."""
         return request.requested_by.username
 
-    @admin.display(description=_("asked"))
-    def asked(self, request: Request) -> SafeString | str:
-        """When."""
-        return display.moment(request.created_at)
-
-    @admin.display(description=_("until"))
-    def until(self, request: Request) -> SafeString | str:
-        """When it expires."""
-        return display.moment(request.expires_at)
+    @admin.display(description=_("time left"))
+    def left(self, request: Request) -> SafeString | str:
+        """How long it waits still; for one that is over, when that was."""
+        return display.moment(request.expires_at if request.status in LIVE else request.ended_at)
 
     def badge(self, row: Request) -> SafeString:
         """Its state."""
@@ -88,6 +157,7 @@ class RequestAdmin(ConsoleAdmin[Request]):
                 _("Request"),
                 [
                     (_("about"), subject_link(request, kind, row.subject_id)),
+                    (_("how much"), gist_of(row) or display.NOTHING),
                     (_("action"), row.action),
                     (_("asked by"), row.requested_by.username),
                     (_("asked"), display.moment(row.created_at)),
@@ -102,5 +172,6 @@ class RequestAdmin(ConsoleAdmin[Request]):
         ]
 
     def side(self, request: HttpRequest, row: Request) -> Sequence[Section]:
-        """Who has agreed, who is still needed."""
-        return [approvals_panel(row, actor_of(request), linked=False)]
+        """Who has agreed, who is still needed; and the viewer's own decision, below what is decided on a phone."""
+        actor = actor_of(request)
+        return [approvals_panel(row, actor, linked=False), *decide_here(actor, row)]

@@ -10,9 +10,13 @@ from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals import selectors, services
+from opsconsole.approvals.admin.content import content_of
+from opsconsole.approvals.admin.inbox import on_to_the_next
 from opsconsole.approvals.admin.panel import approvals_panel, has_approved, why_not_approve
+from opsconsole.approvals.admin.passkeys import PasskeyField, sign_with
 from opsconsole.approvals.errors import DigestMismatch
 from opsconsole.approvals.models import Request
+from opsconsole.approvals.serializers import signature_in
 from opsconsole.approvals.states import LIVE, OPEN
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
@@ -23,7 +27,6 @@ from opsconsole.core.admin.actions import (
     OptionalReasonForm,
     Press,
     ReasonForm,
-    done,
     then,
 )
 from opsconsole.core.admin.display import Text
@@ -46,10 +49,33 @@ class ApproveForm(ActionForm):
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false", "class": "ops-mono"}),
     )
 
-    def ask_for_signature(self, request: Request | None) -> Self:
-        """Make the signature mandatory where the policy of this request does."""
-        self.fields["signature"].required = request is not None and request.terms.signature_required
+    passkey = PasskeyField(
+        _("Approve and sign with a passkey"),
+        required=False,
+        label=_("Passkey"),
+        help_text=_("Your authenticator signs the same text, after it has verified you."),
+    )
+    wants_signature = False
+
+    def ask_for_signature(self, request: Request | None, actor: Actor) -> Self:
+        """Offer the passkeys of the approver, if they have any; insist on a signature where the policy does."""
+        options = None
+        if request is not None and actor.user is not None:
+            self.wants_signature = request.terms.signature_required
+            options = sign_with(actor.user, selectors.text_to_sign(request, actor))
+        if options is None:
+            del self.fields["passkey"]
+            self.fields["signature"].required = self.wants_signature
+        else:
+            self.fields["passkey"].widget.options = options
         return self
+
+    def clean(self) -> dict[str, Any]:
+        """One signature, by key or by passkey, where the policy wants one."""
+        said = super().clean() or self.cleaned_data
+        if self.wants_signature and not (said.get("signature") or said.get("passkey")):
+            self.add_error("signature", now_("The policy asks for a signature, by key or by passkey."))
+        return said
 
 
 class CommentForm(ActionForm):
@@ -90,8 +116,8 @@ class Approve(Action[Request]):
         return now_("Approve “%(title)s”, exactly as it is shown here?") % {"title": row.title}
 
     def sections(self, actor: Actor, row: Request) -> Sequence[Section]:
-        """The panel, with the text to sign."""
-        return [approvals_panel(row, actor, linked=True)]
+        """The panel, with the text to sign, and all that is agreed to."""
+        return [approvals_panel(row, actor, linked=True), *content_of(row)]
 
     def initial(self, row: Request) -> dict[str, Any]:
         """What is approved."""
@@ -99,14 +125,14 @@ class Approve(Action[Request]):
 
     def make_form(self, actor: Actor, row: Request, data: Any = None, files: Any = None) -> ActionForm:
         """With a signature, where the policy asks for one."""
-        return cast(ApproveForm, super().make_form(actor, row, data, files)).ask_for_signature(row)
+        return cast(ApproveForm, super().make_form(actor, row, data, files)).ask_for_signature(row, actor)
 
     def perform(self, press: Press[Request]) -> Answer:
         """Approve it, if it is still what was seen."""
 
         def render(request: Request) -> Answer:
             require_seen(press.data["digest"], request.digest)
-            return done(_approved(request), to=display.row_url(request))
+            return on_to_the_next(_approved(request), request, press.actor)
 
         return services.decide_request.once(
             press.key,
@@ -114,7 +140,7 @@ class Approve(Action[Request]):
             request_id=press.row.pk,
             approved=True,
             comments=press.data["comment"],
-            signature=press.data["signature"],
+            signature=signature_in(press.data),
             actor=press.actor,
         )
 
@@ -145,7 +171,7 @@ class Reject(Action[Request]):
         """Reject it."""
         return services.decide_request.once(
             press.key,
-            then(lambda _request: now_("Rejected."), display.row_url),
+            lambda request: on_to_the_next(now_("Rejected."), request, press.actor),
             request_id=press.row.pk,
             approved=False,
             comments=press.data["reason"],

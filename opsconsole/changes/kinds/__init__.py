@@ -1,0 +1,1 @@
+"""The kinds of change that the floor itself knows; the apps above register theirs."""

@@ -4,6 +4,7 @@
     verify_journal.py proof  FILE --key KEY      an entry is in the signed journal   (manage.py journal prove)
     verify_journal.py export FILE --key KEY      so is every entry of an export      (manage.py journal export)
     verify_journal.py growth FILE --key KEY      the journal only ever grew          (manage.py journal growth)
+    verify_journal.py evidence FILE --key KEY    what a plan's evidence says is so   (manage.py plan_evidence)
 
 KEY is a verifier key, `NAME+ID+BASE64`, or a file with one on each line; get it from somebody you trust, not with the
 file. Exit status: 0 if everything holds, 1 if anything does not, 2 if the command is wrong. The rules are those of
@@ -16,16 +17,22 @@ import argparse
 import base64
 import binascii
 import csv
+import io
 import json
 import sys
-from collections.abc import Iterator, Sequence
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NoReturn
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 HASH_BYTES = 32
 KEY_ID_BYTES = 4
@@ -275,22 +282,29 @@ def check_growth(path: Path, keys: Sequence[Key], old_note: str | None) -> str:
 
 def check_export(path: Path, keys: Sequence[Key], _old: str | None) -> str:
     """That every row is a leaf of the signed tree, unchanged, and that the proof accounts for every other leaf."""
+    with path.open(encoding="utf-8", newline="") as lines:
+        return check_rows(lines, keys, lambda _entry: None)
+
+
+def check_rows(lines: Any, keys: Sequence[Key], see: Callable[[dict[str, Any]], object]) -> str:
+    """The same of the lines of a file that can be read twice; `see` is handed every entry."""
     rows = Cover()
     proof: dict[str, Any] | None = None
     count, first, last = 0, 0, -1
     latest, earliest = "", "~"
-    with path.open(encoding="utf-8", newline="") as lines:
-        for number, (index, body, ended) in enumerate(read_rows(lines), start=1):
-            if proof is not None:
-                raise Disproved(f"row {number} follows the proof")
-            if ended is not None:
-                proof = ended
-                continue
-            rows.add(index, 0, hash_leaf(body))
-            at = str(read_object(body).get("at"))
-            earliest, latest = min(earliest, at), max(latest, at)
-            first, last = (index if count == 0 else first), index
-            count += 1
+    for number, (index, body, ended) in enumerate(read_rows(lines), start=1):
+        if proof is not None:
+            raise Disproved(f"row {number} follows the proof")
+        if ended is not None:
+            proof = ended
+            continue
+        rows.add(index, 0, hash_leaf(body))
+        entry = read_object(body)
+        see(entry)
+        at = str(entry.get("at"))
+        earliest, latest = min(earliest, at), max(latest, at)
+        first, last = (index if count == 0 else first), index
+        count += 1
     if proof is None:
         raise Disproved("the proof at its end is missing: the file was cut short")
     head = open_checkpoint(proof.get("checkpoint"), keys)
@@ -397,7 +411,253 @@ def read_object(text: str) -> dict[str, Any]:
     return value
 
 
-CHECKS = {"proof": check_proof, "export": check_export, "growth": check_growth}
+# The evidence of a plan: what is in it has to agree with the journal entries in it, and those with the checkpoint
+
+
+@dataclass
+class Said:
+    """What the journal says of a plan, gathered from its proven entries."""
+
+    plan: str
+    staged: set[str] = field(default_factory=set)
+    decisions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    steps: dict[tuple[str, int], tuple[int, str]] = field(default_factory=dict)
+    references: set[str] = field(default_factory=set)
+    glass: list[dict[str, Any]] = field(default_factory=list)
+    by_hand: int = 0
+
+    def see(self, entry: dict[str, Any]) -> None:
+        """Take in one entry."""
+        verb, after, seq = entry.get("verb"), entry.get("after") or {}, entry.get("seq", 0)
+        if verb == "direct_sql":
+            self.by_hand += 1
+        if not isinstance(after, dict) or entry.get("subject", {}).get("id") != self.plan:
+            return
+        if verb == "plan.staged":
+            self.staged.add(str(after.get("digest")))
+        elif verb in ("approval.approved", "approval.rejected"):
+            self.decisions[str(after.get("decision"))] = after
+        elif verb == "plan.glass_broken":
+            self.glass.append(after)
+        elif verb == "step.resolved":
+            self.note(str(after.get("direction")), after.get("step"), seq, after.get("status"))
+            self.references.add(str(after.get("reference")))
+        for done in after.get("done", ()) if verb in ("run.steps", "run.waits", "steps.probed") else ():
+            self.note(str(after.get("direction")), done.get("seq"), seq, done.get("status"))
+            self.references.add(str(done.get("reference")))
+
+    def note(self, direction: str, number: Any, seq: int, status: Any) -> None:
+        """What became of a step; the latest entry counts."""
+        known = self.steps.get((direction, int(number)))
+        if known is None or known[0] < seq:
+            self.steps[direction, int(number)] = (seq, str(status))
+
+
+def check_evidence(path: Path, keys: Sequence[Key], _old: str | None) -> str:
+    """That a pack is whole, and that content, approvals, signatures, steps and files are as the signed journal says."""
+    try:
+        pack = zipfile.ZipFile(path)
+    except zipfile.BadZipFile:
+        raise Disproved("it is not a zip file") from None
+    with pack:
+        try:
+            return check_pack(pack, keys)
+        except Disproved as wrong:
+            unsealed = read_json(pack, "manifest.json").get("unsealed") if "manifest.json" in pack.namelist() else 0
+            if not unsealed:
+                raise
+            raise Disproved(
+                f"{wrong} (or it was made before {unsealed} entries were sealed: have it made again)"
+            ) from None
+        except (KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+            raise Disproved(f"it is not made as evidence is: {error}") from None
+
+
+def check_pack(pack: zipfile.ZipFile, keys: Sequence[Key]) -> str:
+    """The same, of an open pack."""
+    plan = read_json(pack, "plan.json")
+    said = Said(str(plan["id"]))
+    check_manifest(pack, said.plan)
+    with pack.open("journal.jsonl") as raw, io.TextIOWrapper(raw, encoding="utf-8", newline="") as lines:
+        proven = check_rows(lines, keys, said.see)
+    check_content(pack, plan, said)
+    signatures = check_requests(pack, said)
+    steps = check_steps(pack, plan, said)
+    files = check_files(pack, said)
+    known = {(one.get("incident"), one.get("digest")) for one in said.glass}
+    for broken in read_lines(pack, "break-glass.jsonl"):
+        if (broken["incident"], broken["digest"]) not in known:
+            raise Disproved(f"the journal does not know of break-glass for {broken['incident']}")
+    by_hand = f"; {said.by_hand} changes were made by hand in the database" if said.by_hand else ""
+    return (
+        f"plan {plan['external_id']} ({plan['status']}): {steps} steps, {signatures} signatures and {files} files agree"
+        f" with its journal; {proven}{by_hand}"
+    )
+
+
+def check_manifest(pack: zipfile.ZipFile, plan: str) -> None:
+    """That every file is as the manifest says, and no other is there."""
+    manifest = read_json(pack, "manifest.json")
+    if manifest.get("plan") != plan:
+        raise Disproved("the manifest is of another plan")
+    names = [name for name in pack.namelist() if name != "manifest.json"]
+    if sorted(names) != sorted(manifest["files"]):
+        raise Disproved("a file is there that the manifest does not name, or the other way round")
+    for name in names:
+        size, digest = digest_of(pack, name)
+        if manifest["files"][name] != {"sha256": digest, "size": size}:
+            raise Disproved(f"{name} is not what the manifest says")
+
+
+def check_content(pack: zipfile.ZipFile, plan: dict[str, Any], said: Said) -> None:
+    """That the content has the digest that was staged, and names the steps that are there."""
+    if "content.json" not in pack.namelist():
+        if plan["status"] != "draft":
+            raise Disproved("what was approved is not in it")
+        return
+    _, digest = digest_of(pack, "content.json")
+    if digest != plan["digest"]:
+        raise Disproved("content.json does not have the digest of the plan")
+    if digest not in said.staged:
+        raise Disproved("the journal does not say that this content was ever staged")
+    content = read_json(pack, "content.json")
+    if content["plan"] != said.plan or content["steps"] != digest_of(pack, "staged-steps.jsonl")[1]:
+        raise Disproved("the staged steps are not those that the content names")
+
+
+def check_requests(pack: zipfile.ZipFile, said: Said) -> int:
+    """That each verdict is in the journal, for this digest, and each signature its owner's; how many were checked."""
+    checked = 0
+    for request in read_lines(pack, "requests.jsonl"):
+        canonical = json.dumps(request["content"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        if sha256(canonical.encode()).hexdigest() != request["digest"]:
+            raise Disproved(f"the content of request {request['id']} does not have its digest")
+        for decision in request["decisions"]:
+            if decision["kind"] not in ("approve", "reject"):
+                continue
+            key = decision["signer_key"]
+            known = said.decisions.get(decision["id"], {})
+            told = (known.get("digest"), known.get("signature", ""), known.get("signer_key"))
+            if told != (decision["digest"], decision["signature"], key["fingerprint"] if key else None):
+                raise Disproved(
+                    f"the journal does not have the verdict {decision['id']} of {decision['user']} as it is"
+                )
+            if decision["digest"] != request["digest"]:
+                raise Disproved(f"the verdict {decision['id']} is about other content")
+            if key is not None:
+                check_decision(request, decision, key)
+                checked += 1
+    return checked
+
+
+def check_decision(request: dict[str, Any], decision: dict[str, Any], key: dict[str, Any]) -> None:
+    """Raise Disproved unless the owner of the key signed exactly this verdict."""
+    lines = [
+        "opsconsole approval v1",
+        f"request: {request['id']}",
+        f"digest: {decision['digest']}",
+        f"decision: {decision['kind']}",
+        *([f"round: {decision['nth']}"] if decision["nth"] != 1 else []),
+    ]
+    text = "".join(f"{line}\n" for line in lines).encode()
+    public = load_pem_public_key(key["pem"].encode())
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    signature = base64.b64decode(decision["signature"], validate=True)
+    wrong = Disproved(f"the signature of {decision['user']} does not verify")
+    if key.get("kind") == "passkey":
+        text = asserted(decision["assertion"], text, key, wrong)
+    elif sha256(der).hexdigest() != key["fingerprint"]:
+        raise Disproved(f"the public key of {decision['user']} does not have its fingerprint")
+    try:
+        match public:
+            case Ed25519PublicKey():
+                public.verify(signature, text)
+            case ec.EllipticCurvePublicKey():
+                public.verify(signature, text, ec.ECDSA(SHA256()))
+            case rsa.RSAPublicKey():
+                public.verify(signature, text, padding.PKCS1v15(), SHA256())
+            case _:
+                raise wrong
+    except InvalidSignature:
+        raise wrong from None
+
+
+def asserted(assertion: dict[str, Any], text: bytes, key: dict[str, Any], wrong: Disproved) -> bytes:
+    """The bytes that a passkey signed, when they are about this text (WebAuthn: its SHA-256 is the challenge)."""
+    data, client = (unbase64url(assertion[name]) for name in ("authenticator_data", "client_data_json"))
+    said = json.loads(client)
+    verified = len(data) > 32 and data[32] & 0b101 == 0b101  # noqa: PLR2004 - flags: the person was there, and verified
+    if (
+        not verified
+        or said.get("type") != "webauthn.get"
+        or unbase64url(said.get("challenge", "")) != sha256(text).digest()
+        or data[:32] != sha256(key["rp_id"].encode()).digest()
+    ):
+        raise wrong
+    return data + sha256(client).digest()
+
+
+def check_steps(pack: zipfile.ZipFile, plan: dict[str, Any], said: Said) -> int:
+    """That each step of the revision that ran ended as the journal says; how many there are."""
+    count, seen = 0, set()
+    for step in read_lines(pack, "steps.jsonl"):
+        if step["revision"] != plan["revision"]:
+            continue
+        count += 1
+        place = (step["direction"], step["seq"])
+        seen.add(place)
+        told = said.steps.get(place, (0, ""))[1]
+        ended = step["status"] if step["status"] in ("succeeded", "failed") else ""
+        if (ended or told == "succeeded") and told != ended:
+            raise Disproved(
+                f"step {step['seq']} ({step['direction']}) is {step['status']}; the journal says {told or 'nothing'}"
+            )
+    if missing := sorted(said.steps.keys() - seen):
+        raise Disproved(f"step {missing[0][1]} ({missing[0][0]}), of which the journal tells, is missing")
+    return count
+
+
+def check_files(pack: zipfile.ZipFile, said: Said) -> int:
+    """That each file has the digest under which the journal says it was sent; how many there are."""
+    count = 0
+    for file in read_lines(pack, "artifacts.jsonl"):
+        if file["sha256"] not in said.references:
+            raise Disproved(f"{file['name']} is not a file that the journal says was sent")
+        if "file" in file:
+            if digest_of(pack, file["file"])[1] != file["sha256"]:
+                raise Disproved(f"{file['name']} does not have the digest under which it was sent")
+            count += 1
+    return count
+
+
+def digest_of(pack: zipfile.ZipFile, name: str) -> tuple[int, str]:
+    """The size and the SHA-256 of a file of the pack."""
+    running, size = sha256(), 0
+    with pack.open(name) as file:
+        while chunk := file.read(1 << 16):
+            running.update(chunk)
+            size += len(chunk)
+    return size, running.hexdigest()
+
+
+def read_json(pack: zipfile.ZipFile, name: str) -> dict[str, Any]:
+    """A file of the pack that is one object."""
+    return read_object(pack.read(name).decode())
+
+
+def read_lines(pack: zipfile.ZipFile, name: str) -> Iterator[dict[str, Any]]:
+    """The objects of a file of the pack, one on each line."""
+    with pack.open(name) as raw, io.TextIOWrapper(raw, encoding="utf-8") as lines:
+        for line in lines:
+            yield read_object(line)
+
+
+def unbase64url(text: str) -> bytes:
+    """The bytes behind base64url without padding."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+CHECKS = {"proof": check_proof, "export": check_export, "growth": check_growth, "evidence": check_evidence}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

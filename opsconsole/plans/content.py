@@ -8,7 +8,7 @@ from typing import Any
 
 from opsconsole.core.canonical import canonical, digest
 from opsconsole.plans.models import Plan, Step
-from opsconsole.plans.states import Direction
+from opsconsole.plans.states import Direction, StepState
 
 
 def staged_steps(plan: Plan) -> Iterable[tuple[int, str, dict[str, Any], dict[str, Any] | None]]:
@@ -53,3 +53,37 @@ def content_of(plan: Plan, policy: dict[str, Any]) -> dict[str, Any]:
 def content_digest(plan: Plan, policy: dict[str, Any]) -> str:
     """The digest an approval is bound to: SHA-256, 64 lower-case hexadecimal digits."""
     return digest(content_of(plan, policy))
+
+
+ROLLBACK_SHOWN = 50
+
+
+def rollback_content(plan: Plan, policy: dict[str, Any]) -> dict[str, Any]:
+    """Everything that approvers of a rollback agree to: what was done and is to be undone, by number and by digest."""
+    undone = (
+        Step.objects.filter(
+            plan=plan, revision=plan.revision, direction=Direction.EXECUTE, status=StepState.SUCCEEDED, undone_by=None
+        )
+        .order_by("seq")
+        .values_list("seq", "kind", "compensation")
+    )
+    running, count = hashlib.sha256(), 0
+    shown: list[dict[str, Any]] = []
+    for seq, kind, compensation in undone.iterator(chunk_size=5000):
+        running.update(canonical([seq, kind, compensation]) + b"\n")
+        count += 1
+        if len(shown) < ROLLBACK_SHOWN:
+            shown.append({"step": seq, "kind": kind, "undone_by": compensation or {}})
+    return {
+        "plan": str(plan.pk),
+        "external_id": plan.external_id,
+        "name": plan.name,
+        "plan_type": plan.plan_type,
+        "payload": plan.payload,
+        "direction": Direction.ROLLBACK.value,
+        "estimated_impact": None,
+        "undoes": count,
+        "first_steps": shown,
+        "steps": running.hexdigest(),
+        "policy": policy,
+    }

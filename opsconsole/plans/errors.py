@@ -53,6 +53,48 @@ class OutsideWindow(RuleBroken):
     code = "outside_window"
 
 
+class Frozen(Conflict):
+    """A freeze calendar keeps the plan from being executed; `frozen_until` says until when, if there is an end."""
+
+    code = "frozen"
+
+
+class CalendarInvalid(Invalid):
+    """The calendar does not hold together; `errors` says which field and why."""
+
+    code = "calendar_invalid"
+
+
+class CalendarNotFound(NotFound):
+    """No such calendar, or none this actor may see."""
+
+    code = "calendar_not_found"
+
+
+class CalendarEnded(Conflict):
+    """The calendar is over, by itself or by a person."""
+
+    code = "calendar_ended"
+
+
+class GlassForbidden(RuleBroken):
+    """No emergency lets one person execute a plan of this type."""
+
+    code = "glass_forbidden"
+
+
+class GlassNotNeeded(Conflict):
+    """Nothing stands in the way of executing the plan as usual."""
+
+    code = "glass_not_needed"
+
+
+class ApprovalRequired(Conflict):
+    """Undoing this is the dangerous direction: it needs approvals of its own, which were asked for."""
+
+    code = "approval_required"
+
+
 class NoLiveApproval(Conflict):
     """The request that approved the plan has ended."""
 

@@ -128,6 +128,39 @@ _RUN: dict[str, Any] = {
 }
 
 DRAFT = OpenApiExample("The runbook's plan", value=_DRAFT, request_only=True)
+PAUSE = OpenApiExample("Pause a bank", value={
+    "external_id": "plan-2025-08-pause-sandbox",
+    "name": "Pause the sandbox bank",
+    "plan_type": "pause_bank",
+    "payload": {"bank": "sandbox", "reason": "It answers errors since 08:40."},
+}, request_only=True)  # fmt: skip
+FREEZE = OpenApiExample("Freeze a beneficiary", value={
+    "external_id": "plan-2025-08-freeze-118",
+    "name": "Freeze the payee of case 2025-118",
+    "plan_type": "freeze",
+    "payload": {
+        "subject": "beneficiary",
+        "id": "DE89370400440532013000",
+        "reason": "The payee's mailbox was taken over; case 2025-118.",
+    },
+}, request_only=True)  # fmt: skip
+FAILOVER = OpenApiExample("Lead corridors over to another bank", value={
+    "external_id": "plan-2025-08-failover-eur",
+    "name": "EUR by the second bank",
+    "plan_type": "failover",
+    "payload": {"from_bank": "sandbox", "to_bank": "sandbox2", "corridors": ["EUR/*"]},
+}, request_only=True)  # fmt: skip
+SWEEP = OpenApiExample("Gather what a bank holds", value={
+    "external_id": "plan-2025-08-sweep-eur",
+    "name": "EUR to the main account",
+    "plan_type": "sweep",
+    "payload": {
+        "currency": "EUR",
+        "source_bank": "sandbox",
+        "target_account": "FR4030004000030000000000172",
+        "keep_minimum": "50000.00",
+    },
+}, request_only=True)  # fmt: skip
 PLAN = OpenApiExample("The draft", value=_PLAN, response_only=True, status_codes=["201"])
 EDIT = OpenApiExample("Take it back and lower the total", value={
     "status": "draft",
@@ -141,6 +174,54 @@ SIGNED = OpenApiExample(
 )
 APPROVED = OpenApiExample("Approved", value=_APPROVED, response_only=True, status_codes=["200"])
 REASON = OpenApiExample("Why", value={"reason": "the cutoff date is wrong"}, request_only=True)
+CALENDAR_ONCE = OpenApiExample(
+    "Once",
+    value={
+        "name": "Year end",
+        "reason": "the banks close their books",
+        "plan_types": ["payout_batch", "sweep"],
+        "currencies": ["EUR"],
+        "starts_at": "2099-12-31T12:00:00Z",
+        "ends_at": "2100-01-02T06:00:00Z",
+    },
+    request_only=True,
+)
+CALENDAR_WEEKLY = OpenApiExample(
+    "Each week",
+    value={
+        "name": "Weekend",
+        "reason": "nobody watches",
+        "plan_types": ["payout_batch"],
+        "time_zone": "Europe/Paris",
+        "weekdays": [5],
+        "from_time": "18:00",
+        "until_time": "06:00",
+    },
+    request_only=True,
+)
+STUCK = OpenApiExample("Why", value={"reason": "its worker hangs; INC-2025-0817"}, request_only=True)
+BREAK_GLASS = OpenApiExample(
+    "In an emergency",
+    value={"incident": "INC-2025-0817", "reason": "the bank pays out twice; approvers cannot be reached"},
+    request_only=True,
+)
+APPROVAL_REQUIRED = OpenApiExample(
+    "Undoing needs approvals",
+    value={
+        "type": "urn:opsconsole:problem:approval_required",
+        "title": "Approval required",
+        "status": 409,
+        "detail": "Rolling this plan back takes approvals of its own: 1 finance_ops and 1 pay_admin.",
+        "code": "approval_required",
+        "request_id": "7c1b2f0e-1111-4222-8333-444455556666",
+        "approval_id": _APPROVAL_ID,
+        "approval_status": "pending",
+        "open": [{"roles": ["finance_ops"], "count": 1}, {"roles": ["pay_admin"], "count": 1}],
+    },
+    response_only=True,
+    status_codes=["409"],
+    media_type="application/problem+json",
+)
 QUEUED = OpenApiExample("Queued", value={"run_id": _RUN_ID}, response_only=True, status_codes=["202"])
 RUN = OpenApiExample("A run under way", value=_RUN, response_only=True, status_codes=["200"])
 STEP = OpenApiExample("A step", value=_STEP, response_only=True, status_codes=["200"])

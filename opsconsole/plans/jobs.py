@@ -24,7 +24,7 @@ from opsconsole.plans.errors import LeaseLost
 from opsconsole.plans.leases import Lease
 from opsconsole.plans.models import Plan, Step
 from opsconsole.plans.outcomes import Answered, NoAnswer, NotStarted, Unclear
-from opsconsole.plans.services import running, sweeping
+from opsconsole.plans.services import doubt, running, sweeping
 from opsconsole.plans.services.running import Turn
 from opsconsole.plans.states import Direction
 from opsconsole.plans.transitions import EXECUTE_RUN
@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 WORKER = SYSTEM("worker")
 SWEEPER = SYSTEM("sweeper")
+PROBER = SYSTEM("prober")
+PROBE_STEPS = "opsconsole.plans.jobs.probe_steps"
 
 
 def execute_run(run_id: str) -> None:
@@ -148,6 +150,29 @@ def close_overdue() -> None:
     for plan_id in sweeping.plans_without_run():
         with _one_by_one("plan.settle", plan=plan_id):
             sweeping.settle_plan(plan_id=plan_id, actor=SWEEPER)
+
+
+@periodic(every=timedelta(seconds=15))
+def wake_probes() -> None:
+    """Wake a worker for every plan without a live run that has steps in doubt; the target is asked there, not here."""
+    for plan_id in doubt.plans_in_doubt():
+        if not enqueue(PROBE_STEPS, str(plan_id), queue="plans"):
+            return
+
+
+def probe_steps(plan_id: str) -> None:
+    """Ask what became of steps in doubt of a plan whose runs have ended, and write it down; safe at any time."""
+    found = Plan.objects.get(pk=UUID(plan_id))
+    plan_type = type_named(found.plan_type)
+    while steps := doubt.claim_doubtful_steps(plan_id=found.pk, actor=PROBER):
+        try:
+            answers: Sequence[Answered] = plan_type.probe(steps)
+        except DomainError as error:
+            log.warning("probe.refused", plan=plan_id, code=error.code, error=error.message)
+            return  # asked again in a minute
+        doubt.settle_doubt(plan_id=found.pk, answers=list(zip(steps, answers, strict=True)), actor=PROBER)
+        if leaving():
+            return
 
 
 @periodic(every=timedelta(seconds=15))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
+
 from opsconsole.core.metrics import Fact, Samples, number, register, rows
+from opsconsole.plans import calendars
 from opsconsole.plans.states import LIVE_RUNS, PlanState, RunState
 from opsconsole.plans.types import registered
 
@@ -48,6 +51,11 @@ def _doubtful() -> Samples:
     return [(("target",), float(counted.get(False, 0))), (("person",), float(counted.get(True, 0)))]
 
 
+def _calendars() -> Samples:
+    now = timezone.now()
+    return [((), float(sum(calendars.holds(calendar, now) for calendar in calendars.in_force(now))))]
+
+
 register(
     Fact("ops_plans", "Plans by status and type.", "gauge", ("status", "type"), _plans),
     Fact("ops_plan_runs_total", "Runs that have ended, by status.", "counter", ("status",), _ended),
@@ -74,6 +82,30 @@ register(
         lambda: number(
             "select count(*) from ops_plan_runs where status in ('queued', 'running', 'paused') and deadline_at < now()"
         ),
+    ),
+    Fact(
+        "ops_plan_run_overdue_seconds",
+        "How far the live run that is longest past its deadline is past it; 0 when none is.",
+        "gauge",
+        (),
+        lambda: number(
+            "select extract(epoch from greatest(now() - min(deadline_at), interval '0')) from ops_plan_runs"
+            " where status in ('queued', 'running', 'paused')"
+        ),
+    ),
+    Fact(
+        "ops_calendars_holding",
+        "Freeze calendars that keep plans from being executed at this moment.",
+        "gauge",
+        (),
+        _calendars,
+    ),
+    Fact(
+        "ops_break_glass_total",
+        "Plans that one person executed in an emergency.",
+        "counter",
+        (),
+        lambda: number("select count(*) from ops_break_glass"),
     ),
     Fact(
         "ops_plan_staged_oldest_seconds",

@@ -59,6 +59,9 @@ class Plan(Uuid7Model, Stateful):
             ("create_plan", "Can draft and edit plans"),
             ("stage_plan", "Can stage, restage and cancel plans"),
             ("execute_plan", "Can execute, pause, retry and roll back plans"),
+            ("break_glass", "Can execute a staged plan in an emergency, without its quorum or through a calendar"),
+            ("force_fail_run", "Can end a stuck run as failed"),
+            ("export_evidence", "Can download the evidence of a plan"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(required_approvals__gte=1), name="plan_needs_an_approval"),
@@ -150,6 +153,7 @@ class Step(Uuid7Model, Stateful):
     status = models.TextField(choices=StepState.choices, default=StepState.PENDING)
     attempt = models.IntegerField(default=0)
     needs_person = models.BooleanField(default=False)
+    probed_at = models.DateTimeField(null=True)  # when the target was last asked about it after its run had ended
     result = models.JSONField(null=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -174,6 +178,85 @@ class Step(Uuid7Model, Stateful):
 
     def __str__(self) -> str:
         return f"{self.seq} {self.kind}"
+
+
+class Calendar(Uuid7Model):
+    """A stretch of time, once or each week, in which plans of some types are not executed.
+
+    An empty list of plan types, banks or currencies means all of them. Once: from `starts_at` to `ends_at`. Each week:
+    on these days of the week (1 is Monday) from `from_time` to `until_time` on the clocks of `time_zone`, into the
+    next day where that is not later; between `starts_at` and `ends_at` if there is an end.
+    """
+
+    name = models.TextField()
+    reason = models.TextField()
+    plan_types = models.JSONField(default=list)
+    banks = models.JSONField(default=list)
+    currencies = models.JSONField(default=list)
+    time_zone = models.TextField(default="UTC")
+    weekdays = models.JSONField(default=list)  # empty: once
+    from_time = models.TimeField(null=True)
+    until_time = models.TimeField(null=True)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True)  # ended by a person, before its time
+    ended_by = models.TextField(default="", blank=True)
+
+    class Meta:
+        db_table = "ops_calendars"
+        verbose_name = _("freeze calendar")
+        verbose_name_plural = _("freeze calendars")
+        default_permissions = ("view",)
+        permissions = [("manage_calendar", "Can create and end freeze calendars")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gt=models.F("starts_at")),
+                name="calendar_has_a_length",
+            ),
+            models.CheckConstraint(
+                condition=Q(weekdays=[], ends_at__isnull=False, from_time__isnull=True, until_time__isnull=True)
+                | (~Q(weekdays=[]) & Q(from_time__isnull=False, until_time__isnull=False)),
+                name="calendar_once_or_weekly",
+            ),
+        ]
+        indexes = [models.Index(fields=["ends_at"], condition=Q(ended_at=None), name="calendars_in_force")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_weekly(self) -> bool:
+        """Whether it comes again each week."""
+        return bool(self.weekdays)
+
+
+class BreakGlass(Uuid7Model):
+    """A plan that one person executed in an emergency: who, for which incident, and what was passed over."""
+
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="broken_glass")
+    run = models.OneToOneField(Run, on_delete=models.PROTECT, related_name="broken_glass")
+    request_id = models.UUIDField()  # the approval request whose quorum was passed over, or that was used up
+    review_id = models.UUIDField()
+    digest = models.TextField()
+    incident = models.TextField()
+    reason = models.TextField()
+    without_quorum = models.BooleanField()
+    calendars = models.JSONField(default=list)  # ids and names of those that were passed
+    broken_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "ops_break_glass"
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(condition=~Q(incident="") & ~Q(reason=""), name="break_glass_says_why"),
+        ]
+        indexes = [models.Index(fields=["plan", "-at"], name="break_glass_of_plan")]
+
+    def __str__(self) -> str:
+        return f"{self.incident} {self.plan_id}"
 
 
 class RunTotal(models.Model):

@@ -66,6 +66,11 @@ def staged_steps(plan: Plan) -> QuerySet[Step]:
     return Step.objects.filter(plan=plan, revision=plan.revision, direction="execute").order_by("seq")
 
 
+def steps_in_doubt(plan: Plan) -> int:
+    """How many steps of the plan have an outcome that nobody knows."""
+    return Step.objects.filter(plan=plan, status=StepState.UNKNOWN).count()
+
+
 def progress_of(run: Run) -> Progress:
     """How far the run has come."""
     with connection.cursor() as cursor:

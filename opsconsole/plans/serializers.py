@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from opsconsole.plans.models import Plan, Run, Step
+from opsconsole.approvals.serializers import PasskeySerializer
+from opsconsole.plans import calendars
+from opsconsole.plans.models import Calendar, Plan, Run, Step
 from opsconsole.plans.selectors import approval_of, notable_steps, progress_of
 from opsconsole.plans.services.resolution import OUTCOMES
 from opsconsole.plans.states import OnFailure
@@ -75,9 +79,16 @@ class MandatoryReasonSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=2000)
 
 
+class BreakGlassSerializer(serializers.Serializer[Any]):
+    """What `POST .../break-glass` takes."""
+
+    incident = serializers.CharField(max_length=200, help_text="The id under which the emergency is handled.")
+    reason = serializers.CharField(max_length=2000)
+
+
 @extend_schema_serializer(component_name="PlanApproval")
 class ApprovalSerializer(serializers.Serializer[Any]):
-    """What `POST .../approve` takes; both may be left out where the policy asks for no signature."""
+    """What `POST .../approve` takes; all may be left out where the policy asks for no signature."""
 
     signature = serializers.CharField(
         max_length=200,
@@ -87,6 +98,7 @@ class ApprovalSerializer(serializers.Serializer[Any]):
         allow_null=True,
         help_text="Base64 of an Ed25519 signature over `signing_text`.",
     )
+    passkey = PasskeySerializer(required=False, allow_null=True, default=None, help_text="In place of `signature`.")
     comments = serializers.CharField(max_length=2000, required=False, default="", allow_blank=True)
 
 
@@ -276,3 +288,84 @@ class PlanTypesSerializer(serializers.Serializer[Any]):
     results = PlanTypeSerializer(many=True)
     next = serializers.CharField(allow_null=True)
     previous = serializers.CharField(allow_null=True)
+
+
+@extend_schema_field({"type": "string", "pattern": r"^\d\d:\d\d(:\d\d)?$"})
+class LocalTimeField(serializers.TimeField):
+    """A time of day on a wall clock: no zone, so not the format `time` of JSON Schema."""
+
+
+class CalendarDraftSerializer(serializers.Serializer[Any]):
+    """What `POST /api/ops/calendars` takes. Empty lists mean all; with `weekdays` it is weekly, without it is once."""
+
+    name = serializers.CharField(max_length=200)
+    reason = serializers.CharField(max_length=2000)
+    plan_types = serializers.ListField(child=serializers.CharField(max_length=50), required=False, max_length=50)
+    banks = serializers.ListField(
+        child=serializers.CharField(max_length=100), required=False, max_length=200, help_text="Codes of banks."
+    )
+    currencies = serializers.ListField(child=serializers.CharField(max_length=3), required=False, max_length=200)
+    time_zone = serializers.CharField(
+        max_length=64, required=False, help_text="Of the times of the day; a name such as `Europe/Berlin`."
+    )
+    weekdays = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=7), required=False, max_length=7, help_text="1 is Monday."
+    )
+    from_time = LocalTimeField(required=False, allow_null=True)
+    until_time = LocalTimeField(
+        required=False, allow_null=True, help_text="On the next day, where it is not later than `from_time`."
+    )
+    starts_at = serializers.DateTimeField(required=False, allow_null=True, help_text="Now, if it is left out.")
+    ends_at = serializers.DateTimeField(required=False, allow_null=True, help_text="Needed, unless it is weekly.")
+
+
+class CalendarSerializer(serializers.ModelSerializer[Calendar]):
+    """A freeze calendar; `holds_now` says whether it keeps plans from being executed at this moment."""
+
+    plan_types = serializers.ListField(child=serializers.CharField())
+    banks = serializers.ListField(child=serializers.CharField())
+    currencies = serializers.ListField(child=serializers.CharField())
+    weekdays = serializers.ListField(child=serializers.IntegerField())
+    created_by = serializers.CharField(source="created_by.username")
+    holds_now = serializers.SerializerMethodField()
+    next_from = serializers.SerializerMethodField(help_text="When it holds next, or since when it does.")
+    next_until = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Calendar
+        fields = (
+            "id",
+            "name",
+            "reason",
+            "plan_types",
+            "banks",
+            "currencies",
+            "time_zone",
+            "weekdays",
+            "from_time",
+            "until_time",
+            "starts_at",
+            "ends_at",
+            "created_by",
+            "created_at",
+            "ended_at",
+            "ended_by",
+            "holds_now",
+            "next_from",
+            "next_until",
+        )
+        read_only_fields = fields
+
+    def get_holds_now(self, calendar: Calendar) -> bool:
+        """Whether it holds."""
+        return calendars.holds(calendar, timezone.now())
+
+    def get_next_from(self, calendar: Calendar) -> datetime | None:
+        """The beginning of the stretch that holds, or of the next one."""
+        stretch = calendars.next_stretch(calendar, timezone.now())
+        return stretch.starts if stretch else None
+
+    def get_next_until(self, calendar: Calendar) -> datetime | None:
+        """Its end."""
+        stretch = calendars.next_stretch(calendar, timezone.now())
+        return stretch.ends if stretch else None

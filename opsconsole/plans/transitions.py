@@ -21,6 +21,7 @@ from opsconsole.core.operations import assert_in_operation
 from opsconsole.core.outbox import emit
 from opsconsole.core.queue import after_commit
 from opsconsole.journal.record import record
+from opsconsole.plans import calendars
 from opsconsole.plans.content import content_of
 from opsconsole.plans.errors import NothingToDo
 from opsconsole.plans.models import Plan, Run
@@ -34,6 +35,11 @@ SUBJECT = "plan"
 def policy_action(plan: Plan) -> str:
     """The name of the approval policy that governs the plan."""
     return f"plan.{plan.plan_type}"
+
+
+def rollback_action(plan: Plan) -> str:
+    """The name of the policy that governs undoing the plan, where there is one."""
+    return f"{policy_action(plan)}.rollback"
 
 
 def stage(plan: Plan, *, actor: Actor, had_a_hand: bool = True) -> None:
@@ -53,6 +59,8 @@ def stage(plan: Plan, *, actor: Actor, had_a_hand: bool = True) -> None:
         impact = plan_type.impact(plan)
     plan.estimated_impact = impact.as_json(steps=count)
     terms = approvals.policy_for(policy_action(plan), sums=impact.sums, required_approvals=plan.asked_approvals)
+    frozen = calendars.warnings(plan, timezone.now(), terms.ttl)
+    plan.estimated_impact["warnings"] = [*plan.estimated_impact["warnings"], *frozen]
     plan.required_approvals = terms.quorum
     content = content_of(plan, terms.as_json())
     plan.digest = digest(content)

@@ -8,15 +8,19 @@ join the caller's operation.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from opsconsole.core.actors import Actor
 from opsconsole.core.errors import Invalid
 from opsconsole.plans.models import Plan, Run, Step
 from opsconsole.plans.outcomes import Answered, CannotTell, Outcome, Probed
 from opsconsole.plans.states import Direction
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,31 @@ class Impact:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which banks (by code) and currencies a plan touches; what freeze calendars are held against."""
+
+    banks: frozenset[str] = frozenset()
+    currencies: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceFile:
+    """A file of the domain that belongs to what the plan did: its name, the SHA-256 on record, and its bytes.
+
+    `chunks` raises OSError or FileGone where the file can no longer be had.
+    """
+
+    name: str
+    digest: str
+    about: dict[str, Any]
+    chunks: Callable[[], Iterable[bytes]]
+
+
+class FileGone(Exception):
+    """The storage no longer has a file that is on record."""
+
+
 def _amounts(by_currency: dict[str, Decimal]) -> dict[str, str]:
     return {currency: f"{amount:f}" for currency, amount in sorted(by_currency.items())}
 
@@ -99,15 +128,20 @@ class PlanType(ABC):
     """The base of every plan type. `name` is the `plan_type` of the API; `example` a payload that works."""
 
     name: ClassVar[str]
-    label: ClassVar[str]
-    summary: ClassVar[str]
+    label: ClassVar[str | StrPromise]
+    summary: ClassVar[str | StrPromise]
     example: ClassVar[dict[str, Any]]
+    # Whether one person may execute it alone in an emergency. Never for a type that moves money.
+    break_glass: ClassVar[bool] = False
 
     # --- content: inside the operation that drafts or stages ---
 
     @abstractmethod
     def parse(self, payload: dict[str, Any]) -> dict[str, Any]:
         """The payload checked and in its one canonical form; raises Invalid with `errors` by field."""
+
+    def require_sight(self, payload: dict[str, Any], actor: Actor) -> None:
+        """Raise PlanInvalid, as for what is not there, where the payload names a record the actor may not see."""
 
     def reserve(self, plan: Plan) -> None:
         """Take hold of what the plan will use, so that no other plan can."""
@@ -129,6 +163,15 @@ class PlanType(ABC):
 
     def release(self, plan: Plan) -> None:
         """Give back what was reserved and not used."""
+
+    def scope(self, plan: Plan) -> Scope:
+        """The banks and currencies it touches, by its impact and by what its payload names."""
+        impact, payload = plan.estimated_impact or {}, plan.payload
+        banks = {line["bank"] for line in (*impact.get("banks", ()), *impact.get("accounts", ()))}
+        currencies = {line["currency"] for line in impact.get("accounts", ())} | set(impact.get("sums", {}))
+        banks |= {payload[key] for key in ("bank", "from_bank", "to_bank") if isinstance(payload.get(key), str)}
+        currencies |= {payload["currency"]} if isinstance(payload.get("currency"), str) else set()
+        return Scope(frozenset(banks), frozenset(currencies))
 
     # --- doing: outside any transaction ---
 
@@ -168,6 +211,10 @@ class PlanType(ABC):
     def report(self, run: Run) -> dict[str, Any]:  # noqa: ARG002 - for those that have something to say
         """What a run that ended did, in the domain's words."""
         return {}
+
+    def evidence(self, plan: Plan) -> Iterable[EvidenceFile]:  # noqa: ARG002 - for those that leave files behind
+        """The files that the plan left behind, for its evidence."""
+        return ()
 
 
 _types: dict[str, PlanType] = {}

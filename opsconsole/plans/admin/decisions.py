@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from opsconsole.approvals.admin.panel import approvals_panel, has_approved, why_not_approve
 from opsconsole.approvals.admin.verdicts import ApproveForm, require_seen, why_not_reject
 from opsconsole.approvals.models import Request
+from opsconsole.approvals.serializers import signature_in
 from opsconsole.approvals.states import OPEN
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
@@ -68,7 +69,7 @@ class ApprovePlan(Action[Plan]):
 
     def make_form(self, actor: Actor, row: Plan, data: Any = None, files: Any = None) -> ActionForm:
         """With a signature, where the policy asks for one."""
-        return cast(ApproveForm, super().make_form(actor, row, data, files)).ask_for_signature(open_request(row))
+        return cast(ApproveForm, super().make_form(actor, row, data, files)).ask_for_signature(open_request(row), actor)
 
     def perform(self, press: Press[Plan]) -> Answer:
         """Approve it, if it is still what was seen."""
@@ -83,7 +84,7 @@ class ApprovePlan(Action[Plan]):
             press.key,
             render,
             plan_id=press.row.pk,
-            signature=press.data["signature"],
+            signature=signature_in(press.data),
             comment=press.data["comment"],
             actor=press.actor,
         )

@@ -1,17 +1,19 @@
 """Drafting a plan by form: what every plan has, and the fields that its type brings along.
 
-A domain registers the fields of its plan types with `register_fields`; there is a button for each.
+A domain registers the fields of its plan types with `register_fields`; a type without any is drafted as JSON, as any
+type can be by those who prefer it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from secrets import token_hex
 from typing import Any, Final
 
 from django import forms
 from django.utils import timezone
-from django.utils.text import format_lazy, slugify
+from django.utils.text import slugify
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
@@ -25,10 +27,13 @@ from opsconsole.plans.models import Plan
 from opsconsole.plans.services import drafts
 from opsconsole.plans.services.drafts import EDITABLE, Draft
 from opsconsole.plans.states import OnFailure, PlanState
-from opsconsole.plans.types import type_named
+from opsconsole.plans.transitions import live_run
+from opsconsole.plans.types import registered, type_named
 
+MAX_JSON: Final = 100_000
 HTML_TIME: Final = "%Y-%m-%dT%H:%M"
 MOST_APPROVALS: Final = 20
+SHORT_ID: Final = 150
 
 
 class PayloadFields(forms.Form):
@@ -42,6 +47,47 @@ class PayloadFields(forms.Form):
     def initial_of(payload: Mapping[str, Any]) -> dict[str, Any]:
         """The fields' values for a payload that is there."""
         raise NotImplementedError
+
+
+class JsonFields(PayloadFields):
+    """The payload as JSON: for a type without fields of its own, and for those who have it at hand."""
+
+    payload_json = forms.CharField(
+        label=_("Payload (JSON)"),
+        max_length=MAX_JSON,
+        widget=forms.Textarea({"rows": 8, "class": "ops-mono", "spellcheck": "false"}),
+        help_text=_("An object, as the API takes it; the reference of plan types says what each one wants."),
+    )
+
+    def clean_payload_json(self) -> dict[str, Any]:
+        """The object that was written; raises ValidationError with the line where it is none."""
+        try:
+            value = json.loads(self.cleaned_data["payload_json"])
+        except json.JSONDecodeError as error:
+            raise forms.ValidationError(
+                now_("This is no JSON: %(problem)s in line %(line)s.") % {"problem": error.msg, "line": error.lineno}
+            ) from error
+        if not isinstance(value, dict):
+            raise forms.ValidationError(now_("This must be an object: {…}."))
+        return value
+
+    def payload(self) -> dict[str, Any]:
+        """As it was written."""
+        return dict(self.cleaned_data["payload_json"])
+
+    @staticmethod
+    def initial_of(payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Indented, so that it can be read."""
+        return {"payload_json": json.dumps(payload, indent=2, ensure_ascii=False)}
+
+
+class TypedJsonFields(JsonFields):
+    """The same, for any type."""
+
+    plan_type = forms.ChoiceField(
+        label=_("Type"), choices=lambda: [(plan_type.name, plan_type.label) for plan_type in registered()]
+    )
+    field_order = ("plan_type", "payload_json")
 
 
 _fields: dict[str, type[PayloadFields]] = {}
@@ -101,7 +147,15 @@ class CommonFields(ActionForm):
 
 def form_for(plan_type: str) -> type[CommonFields]:
     """The form of a plan type: its own fields between the name and the rest."""
-    own = _fields[plan_type]
+    return _form_of(fields_of(plan_type))
+
+
+def fields_of(plan_type: str) -> type[PayloadFields]:
+    """The fields of a plan type's payload."""
+    return _fields.get(plan_type, JsonFields)
+
+
+def _form_of(own: type[PayloadFields]) -> type[CommonFields]:
     order = ["name", "external_id", "description", *own.base_fields]
     return type("DraftForm", (own, CommonFields), {"field_order": order})
 
@@ -111,13 +165,14 @@ class DraftPlan(Action[None]):
 
     submit = _("Write the draft")
     icon = "add"
+    group = _("New plan")
     tone = "primary"
     permission = "plans.create_plan"
 
     def __init__(self, plan_type: str) -> None:
         self.plan_type = plan_type
         self.name = f"new-{slugify(plan_type.replace('_', '-'))}"
-        self.label = format_lazy(_("New: {type}"), type=type_named(plan_type).label)
+        self.label = type_named(plan_type).label
         self.form = form_for(plan_type)
 
     def question(self, _row: None) -> Text:
@@ -126,23 +181,101 @@ class DraftPlan(Action[None]):
 
     def initial(self, _row: None) -> dict[str, Any]:
         """An external id that nobody has, and a name."""
-        label, today = type_named(self.plan_type).label, timezone.now().date()
-        return {
-            "name": f"{label} {today:%Y-%m-%d}",
-            "external_id": f"{slugify(label)}-{today:%Y%m%d}-{token_hex(3)}",
+        plan_type = type_named(self.plan_type)
+        payload = JsonFields.initial_of(plan_type.example) if self.plan_type not in _fields else {}
+        return payload | {
+            "name": f"{plan_type.label} {timezone.now():%Y-%m-%d}",
+            "external_id": _fresh_id(str(plan_type.label)),
         }
 
     def perform(self, press: Press[None]) -> Answer:
         """Write it down."""
+        return _write(press, self.plan_type)
 
-        def render(made: tuple[Plan, bool]) -> Answer:
-            plan, new = made
-            if new:
-                return done(now_("The draft is written. Stage it to see what it would do."), to=display.row_url(plan))
-            return done(now_("This very plan was drafted before: here it is."), to=display.row_url(plan))
 
-        draft = Draft(external_id=press.data["external_id"], plan_type=self.plan_type, **_editable(press.data))
-        return drafts.create_plan.once(press.key, render, draft=draft, actor=press.actor)
+class DraftAsJson(Action[None]):
+    """Write a new plan of any type down, its payload as JSON."""
+
+    name = "new-json"
+    label = _("From JSON")
+    submit = _("Write the draft")
+    icon = "data_object"
+    group = _("New plan")
+    tone = "primary"
+    permission = "plans.create_plan"
+    form = _form_of(TypedJsonFields)
+
+    def question(self, _row: None) -> Text:
+        """For whom it is."""
+        return _("A plan of any type, its payload written as the API takes it.")
+
+    def initial(self, _row: None) -> dict[str, Any]:
+        """An external id that nobody has."""
+        return {"external_id": _fresh_id("plan")}
+
+    def perform(self, press: Press[None]) -> Answer:
+        """Write it down."""
+        return _write(press, press.data["plan_type"])
+
+
+class DuplicatePlan(Action[Plan]):
+    """Begin a new draft with what an ended plan had."""
+
+    name = "duplicate"
+    label = _("Duplicate")
+    submit = _("Write the draft")
+    icon = "content_copy"
+    permission = "plans.create_plan"
+
+    def offered(self, _actor: Actor, row: Plan) -> bool:
+        """One that has ended: one that has not is taken back and edited."""
+        return row.status not in (PlanState.DRAFT, PlanState.STAGED, PlanState.APPROVED) and live_run(row) is None
+
+    def question(self, row: Plan) -> Text:
+        """That it is another plan."""
+        return now_("A new plan that begins with what “%(name)s” had; it is approved and executed for itself.") % {
+            "name": row.name
+        }
+
+    def make_form(self, _actor: Actor, row: Plan, data: Any = None, files: Any = None) -> ActionForm:
+        """The form of its type, filled in."""
+        return form_for(row.plan_type)(data, files, initial=self.initial(row))
+
+    def initial(self, row: Plan) -> dict[str, Any]:
+        """What the plan had; not its window, which has passed, and not its id."""
+        known = _filled_in(row)
+        return known | {
+            "name": now_("%(name)s (again)") % {"name": row.name},
+            "external_id": _fresh_id(row.external_id[:SHORT_ID]),
+            "not_before": None,
+            "not_after": None,
+        }
+
+    def perform(self, press: Press[Plan]) -> Answer:
+        """Write it down."""
+        return _write(press, press.row.plan_type)
+
+
+def _write(press: Press[Any], plan_type: str) -> Answer:
+    def render(made: tuple[Plan, bool]) -> Answer:
+        plan, new = made
+        if new:
+            return done(now_("The draft is written. Stage it to see what it would do."), to=display.row_url(plan))
+        return done(now_("This very plan was drafted before: here it is."), to=display.row_url(plan))
+
+    draft = Draft(external_id=press.data["external_id"], plan_type=plan_type, **_editable(press.data))
+    return drafts.create_plan.once(press.key, render, draft=draft, actor=press.actor)
+
+
+def _fresh_id(begin: str) -> str:
+    """An external id that nobody has."""
+    return f"{slugify(begin) or 'plan'}-{timezone.now():%Y%m%d}-{token_hex(3)}"
+
+
+def _filled_in(plan: Plan) -> dict[str, Any]:
+    """The fields of a plan's form as they stand."""
+    known = {name: getattr(plan, name) for name in EDITABLE if name not in ("payload", "required_approvals")}
+    return known | {"required_approvals": plan.asked_approvals} | fields_of(plan.plan_type).initial_of(plan.payload)
 
 
 class EditPlan(PlanAction[Plan]):
@@ -155,8 +288,8 @@ class EditPlan(PlanAction[Plan]):
     permission = "plans.create_plan"
 
     def offered(self, _actor: Actor, row: Plan) -> bool:
-        """A draft of a type with a form."""
-        return row.status == PlanState.DRAFT and row.plan_type in _fields
+        """A draft."""
+        return row.status == PlanState.DRAFT
 
     def question(self, row: Plan) -> Text:
         """What follows for the editor."""
@@ -170,8 +303,7 @@ class EditPlan(PlanAction[Plan]):
 
     def initial(self, row: Plan) -> dict[str, Any]:
         """The plan as it is."""
-        known = {name: getattr(row, name) for name in EDITABLE if name not in ("payload", "required_approvals")}
-        return known | {"required_approvals": row.asked_approvals} | _fields[row.plan_type].initial_of(row.payload)
+        return _filled_in(row)
 
     def perform(self, press: Press[Plan]) -> Answer:
         """Change it."""
@@ -185,8 +317,8 @@ class EditPlan(PlanAction[Plan]):
 
 
 def draft_actions() -> list[Action[None]]:
-    """A button for each plan type that has a form."""
-    return [DraftPlan(plan_type) for plan_type in sorted(_fields)]
+    """A button for each plan type, and one for JSON."""
+    return [*(DraftPlan(plan_type.name) for plan_type in registered()), DraftAsJson()]
 
 
 def _editable(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,16 +1,24 @@
-"""What a plan will do, as its approvers read it: figures, accounts, banks, warnings, and what cannot be undone."""
+"""What a plan will do, as its approvers read it: figures, accounts, banks, warnings, and what cannot be undone.
+
+A plan type adds whatever it likes to its impact. Here that becomes facts and tables by its shape alone: a list of
+objects is a table, an object of objects a table with its names in front, an object of values a list of facts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from opsconsole.approvals.admin.content import register_content
+from opsconsole.approvals.admin.inbox import register_gist
 from opsconsole.core.admin import display
-from opsconsole.core.admin.pages import Column, Facts, Figures, Notice, Section, Table, table_of
+from opsconsole.core.admin.display import Text
+from opsconsole.core.admin.pages import Column, Facts, Figures, Link, Notice, Section, Table, table_of
 from opsconsole.plans.transitions import SUBJECT
 
 KNOWN: Final = frozenset(
@@ -29,19 +37,44 @@ def impact_sections(impact: dict[str, Any] | None) -> list[Section]:
         sections.append(_accounts(impact["accounts"]))
     if impact["banks"]:
         sections.append(_banks(impact["banks"]))
-    details = {name: value for name, value in impact.items() if name not in KNOWN and value}
-    if details:
-        sections.append(Facts(_("More about the impact"), display.members(details)))
-    return sections
+    return [*sections, *detail_sections({name: value for name, value in impact.items() if name not in KNOWN})]
+
+
+def detail_sections(details: Mapping[str, Any], title: Text = "") -> list[Section]:
+    """What a plan type says besides, by its shape."""
+    told = {name: value for name, value in details.items() if value not in (None, "", [], {})}
+    tables: list[Section] = []
+    plain: dict[str, Any] = {}
+    for name in display.ordered(told):
+        value = told[name]
+        if section := _section_of(name, value):
+            tables.append(section)
+        else:
+            plain[name] = value
+    if plain:
+        return [Facts(title or _("More about the impact"), display.members(plain)), *tables]
+    return tables
+
+
+def _section_of(name: str, value: Any) -> Section | None:
+    """A table or facts of its own for what is too much for a line."""
+    title = display.word(name).capitalize()
+    if isinstance(value, list) and all(isinstance(one, Mapping) for one in value):
+        return table_of(title, value)
+    if isinstance(value, Mapping) and name not in display.SUMS:
+        if all(isinstance(one, Mapping) for one in value.values()):
+            return table_of(title, [{"name": key, **one} for key, one in value.items()])
+        return Facts(title, display.members(value))
+    return None
 
 
 def _figures(impact: dict[str, Any]) -> Figures:
-    figures: list[tuple[Any, Any, str]] = [
-        (_("items"), display.number(impact["count"]), ""),
-        (_("in all"), display.sums(impact["sums"]), ""),
-        (_("payees"), display.number(impact["payees"]), ""),
-        (_("steps"), display.number(impact["steps"]), ""),
-    ]
+    figures: list[tuple[Any, Any, str]] = [(_("items"), display.number(impact["count"]), "")]
+    if impact["sums"]:
+        figures.append((_("in all"), display.sums(impact["sums"]), ""))
+    if impact["payees"]:
+        figures.append((_("payees"), display.number(impact["payees"]), ""))
+    figures.append((_("steps"), display.number(impact["steps"]), ""))
     if impact["fees"]:
         figures.append((_("fees"), display.sums(impact["fees"]), ""))
     if impact["remainder"]:
@@ -56,14 +89,22 @@ def _accounts(accounts: list[dict[str, Any]]) -> Table:
             _("account"),
             Column(_("items"), right=True),
             Column(_("amount"), right=True),
-            Column(_("balance after"), right=True),
+            Column(_("balance before, after"), right=True),
         ],
         [
             [
-                format_html("{}<br>{}", display.code(line["account"]), line["bank"]),
+                format_html(
+                    "{}<br>{}",
+                    display.member("account", line["account"]),
+                    display.member("bank", line["bank"]),
+                ),
                 display.number(line["count"]),
                 display.money(line["sum"], line["currency"]),
-                display.money(line["balance_after"], line["currency"]),
+                format_html(
+                    "{}<br>{}",
+                    display.money(line["balance_before"], line["currency"]),
+                    display.money(line["balance_after"], line["currency"]),
+                ),
             ]
             for line in accounts
         ],
@@ -74,7 +115,10 @@ def _banks(banks: list[dict[str, Any]]) -> Table:
     return Table(
         _("By bank"),
         [_("bank"), Column(_("items"), right=True), Column(_("amount"), right=True)],
-        [[line["bank"], display.number(line["count"]), display.sums(line["sums"])] for line in banks],
+        [
+            [display.member("bank", line["bank"]), display.number(line["count"]), display.sums(line["sums"])]
+            for line in banks
+        ],
     )
 
 
@@ -82,11 +126,8 @@ def _warnings(warnings: list[dict[str, Any]]) -> list[Section]:
     sections: list[Section] = []
     for warning in warnings:
         sections.append(Notice(warning["message"], "warn", _("Warning")))
-        sections += [
-            table_of(display.word(name).capitalize(), value)
-            for name, value in warning.items()
-            if name not in ("code", "message") and isinstance(value, list)
-        ]
+        rest = {name: value for name, value in warning.items() if name not in ("code", "message")}
+        sections += detail_sections(rest, title=_("More about this warning"))
     return sections
 
 
@@ -96,9 +137,22 @@ def content_sections(content: Mapping[str, Any]) -> list[Section]:
     return [
         *impact_sections(content["estimated_impact"]),
         Facts(_("What was asked for"), display.members(content["payload"])),
-        Facts(_("The plan"), display.members(rest)),
+        Facts(
+            _("The plan"),
+            display.members(rest),
+            more=Link(reverse("admin:plans_plan_content", args=[content["plan"]]), _("Every step of the plan")),
+        ),
         Facts(_("Who must agree, as it was then"), display.members(content["policy"])),
     ]
 
 
+def gist(content: Mapping[str, Any]) -> str:
+    """How much the plan does, in a line."""
+    impact = content.get("estimated_impact") or {}
+    count, sums = display.number(impact.get("count", 0)), impact.get("sums", {})
+    items = ngettext("%(count)s item", "%(count)s items", impact.get("count", 0)) % {"count": count}
+    return f"{items}, {display.sums_as_text(sums)}" if sums else items
+
+
 register_content(SUBJECT, content_sections)
+register_gist(SUBJECT, gist)

@@ -18,11 +18,19 @@ from opsconsole.core.admin.actions import ActionForm, OptionalReasonForm, Press,
 from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Notice, Section
 from opsconsole.core.idempotency import Answer
+from opsconsole.plans import calendars
 from opsconsole.plans.admin.impact import impact_sections
-from opsconsole.plans.admin.rows import PlanAction, latest_request, size_of, why_not_execute, why_not_new_run
+from opsconsole.plans.admin.rows import (
+    PlanAction,
+    latest_request,
+    size_of,
+    why_frozen,
+    why_not_execute,
+    why_not_new_run,
+)
 from opsconsole.plans.models import Plan, Run, Step
 from opsconsole.plans.services import drafts, execution, staging
-from opsconsole.plans.services.execution import Drifted
+from opsconsole.plans.services.execution import ApprovalWanted, Drifted
 from opsconsole.plans.states import Direction, PlanState, StepState
 from opsconsole.plans.transitions import live_run
 
@@ -147,6 +155,8 @@ class ExecutePlan(PlanAction[Plan]):
             return now_("Not before %(time)s UTC.") % {"time": f"{row.not_before:%Y-%m-%d %H:%M}"}
         if row.not_after and now > row.not_after:
             return now_("Its window closed at %(time)s UTC.") % {"time": f"{row.not_after:%Y-%m-%d %H:%M}"}
+        if freeze := calendars.freeze_of(row, now):
+            return why_frozen(freeze)
         return why_not_execute(row, actor)
 
     def question(self, row: Plan) -> Text:
@@ -212,13 +222,21 @@ class RollBackPlan(PlanAction[Plan]):
         return str(_done_steps(row))
 
     def perform(self, press: Press[Plan]) -> Answer:
-        """Queue the run."""
-        return execution.roll_back_plan.once(
-            press.key,
-            then(lambda _run: now_("The rollback is queued; a worker takes it from here."), display.row_url),
-            plan_id=press.row.pk,
-            actor=press.actor,
-        )
+        """Queue the run, or ask for the approvals that undoing needs."""
+
+        def render(outcome: Run | ApprovalWanted) -> Answer:
+            if isinstance(outcome, ApprovalWanted):
+                return done(
+                    now_(
+                        "Undoing this takes approvals of its own, which are asked for. Roll back again once they are"
+                        " complete: %(slots)s."
+                    )
+                    % {"slots": moves.wanted(selectors.tally(outcome.request).quorum)},
+                    to=display.row_url(outcome.request),
+                )
+            return done(now_("The rollback is queued; a worker takes it from here."), to=display.row_url(outcome))
+
+        return execution.roll_back_plan.once(press.key, render, plan_id=press.row.pk, actor=press.actor)
 
 
 def _done_steps(plan: Plan) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import Final, cast
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.http import content_disposition_header, urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
@@ -19,24 +21,31 @@ from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, Button
 from opsconsole.core.admin.base import ConsoleAdmin, actor_of
 from opsconsole.core.admin.filters import OneOf, Options, Since
-from opsconsole.core.admin.pages import Facts, Link, Section, Table
+from opsconsole.core.admin.pages import Facts, Fragment, Link, Section, Table
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
 from opsconsole.journal.selectors import entries_of
 from opsconsole.plans import access, selectors
+from opsconsole.plans.admin.breakglass import BreakTheGlass, broken_glass_sections
 from opsconsole.plans.admin.decisions import ApprovePlan, RejectPlan, RevokeApproval
-from opsconsole.plans.admin.drafting import EditPlan, draft_actions
-from opsconsole.plans.admin.impact import impact_sections
+from opsconsole.plans.admin.downloads import downloads_of
+from opsconsole.plans.admin.drafting import DuplicatePlan, EditPlan, draft_actions
+from opsconsole.plans.admin.impact import content_sections, impact_sections
 from opsconsole.plans.admin.moves import BackToDraft, CancelPlan, ExecutePlan, RollBackPlan, StagePlan
+from opsconsole.plans.admin.revisions import comparison, comparison_sections, steps_from
 from opsconsole.plans.admin.rows import latest_request, type_label
-from opsconsole.plans.admin.runs import RunAdmin, progress_bar, progress_section
-from opsconsole.plans.admin.steps import steps_table, steps_url
+from opsconsole.plans.admin.runs import RunAdmin, progress_bar, progress_section, why_it_stands, wishes_of
+from opsconsole.plans.admin.steps import in_doubt, steps_table
 from opsconsole.plans.models import Plan, Run
-from opsconsole.plans.states import Direction, OnFailure
+from opsconsole.plans.states import Direction, OnFailure, PlanState
 from opsconsole.plans.transitions import live_run
 from opsconsole.plans.types import registered
 
 STEPS_SHOWN = 10
+STEPS_ON_PAGE: Final = 200
 RUNS_SHOWN = 10
+SEQ_DIGITS: Final = 9
+WATCHED: Final = frozenset((PlanState.STAGED, PlanState.APPROVED, PlanState.EXECUTING, PlanState.ROLLING_BACK))
+BATCHES: Final = "run.steps"  # an entry for each turn of a worker: the steps' own pages tell that better
 
 
 class OfType(OneOf):
@@ -69,11 +78,13 @@ class PlanAdmin(ConsoleAdmin[Plan]):
         EditPlan(),
         ApprovePlan(),
         ExecutePlan(),
+        BreakTheGlass(),
         RevokeApproval(),
         BackToDraft(),
         RejectPlan(),
         CancelPlan(),
         RollBackPlan(),
+        DuplicatePlan(),
     )
 
     def visible(self, actor: Actor) -> QuerySet[Plan]:
@@ -134,12 +145,16 @@ class PlanAdmin(ConsoleAdmin[Plan]):
         runs = cast(RunAdmin, self.admin_site._registry[Run])
         return [*(runs.buttons(request, run) if run else []), *super().buttons(request, row)]
 
-    def sections(self, _request: HttpRequest, row: Plan) -> Sequence[Section]:
+    def sections(self, request: HttpRequest, row: Plan) -> Sequence[Section]:
         """What is going on, what it would do, what was asked for."""
         run = live_run(row)
         return [
+            *([self._watch(row)] if row.status in WATCHED else []),
+            *broken_glass_sections(row),
+            *in_doubt(actor_of(request), row),
             *([progress_section(run)] if run else []),
             *impact_sections(row.estimated_impact),
+            *self._changed(row),
             self._asked(row),
         ]
 
@@ -152,7 +167,99 @@ class PlanAdmin(ConsoleAdmin[Plan]):
 
     def foot(self, request: HttpRequest, row: Plan) -> Sequence[Section]:
         """Its steps, its runs, and what happened."""
-        return [self._runs(row), self._steps(row), self._journal(request, row)]
+        downloads = downloads_of(request, row)
+        table = Table(
+            _("Downloads"),
+            [_("file"), _("what it is"), _("SHA-256")],
+            [
+                [
+                    display.link(_file_url(row, one.name), one.name),
+                    one.text,
+                    display.copyable(one.digest, one.digest[:12]),
+                ]
+                for one in downloads
+            ],
+        )
+        return [
+            self._runs(row),
+            self._steps(row),
+            *([table] if downloads else []),
+            self._journal(request, row),
+        ]
+
+    # --- exactly what is approved, and whether anything has changed ---
+
+    def more_urls(self) -> dict[str, Callable[..., HttpResponse]]:
+        """The full content; and a word that changes with the plan, for the page that looks again."""
+        return {"content": self.content_view, "state": self.state_view, "file": self.file_view}
+
+    def file_view(self, request: HttpRequest, row: Plan) -> HttpResponse:
+        """One of the plan's files, by its name."""
+        found = next((one for one in downloads_of(request, row) if one.name == request.GET.get("name")), None)
+        if found is None:
+            raise Http404
+        headers = {"Content-Disposition": content_disposition_header(True, found.name) or "attachment"}  # noqa: FBT003
+        return HttpResponse(found.read(), content_type=found.content_type, headers=headers)
+
+    def state_view(self, _request: HttpRequest, row: Plan) -> HttpResponse:
+        """A word that is another one once the page would look different."""
+        return HttpResponse(_token(row), content_type="text/plain", headers={"Cache-Control": "no-store"})
+
+    def content_view(self, request: HttpRequest, row: Plan) -> HttpResponse:
+        """Everything that the approvals cover: the digest, what differs from before, and every step, page by page."""
+        wanted = request.GET.get("from", "")
+        first = int(wanted) if wanted.isdecimal() and len(wanted) <= SEQ_DIGITS else 1
+        steps = steps_from(row, first, STEPS_ON_PAGE)
+        base = reverse("admin:plans_plan_content", args=[row.pk])
+        more = None
+        if len(steps) > STEPS_ON_PAGE:
+            more = Link(f"{base}?from={steps[STEPS_ON_PAGE].seq}", _("The next steps"))
+        elif first > 1:
+            more = Link(base, _("From the first step"))
+        compared = comparison(row)
+        title = now_("Steps from %(number)s on") % {"number": display.number(first)} if first > 1 else _("Steps")
+        request_row = latest_request(row)
+        content = request_row.content if request_row and request_row.digest == row.digest else None
+        context = {
+            "heading": now_("Exactly what is approved: %(name)s") % {"name": row.name},
+            "badge": self.badge(row),
+            "sections": [
+                self._digests(row, content),
+                *(comparison_sections(compared) if compared else []),
+                steps_table(steps[:STEPS_ON_PAGE], more=more, empty=_("Staging writes the steps down."), title=title),
+                *(content_sections(content) if content else [*impact_sections(row.estimated_impact), self._asked(row)]),
+            ],
+        }
+        return self._render(request, self.detail_template, row, context)
+
+    def _digests(self, plan: Plan, content: dict[str, object] | None) -> Section:
+        return Facts(
+            _("What approvals are bound to"),
+            [
+                (_("digest"), display.copyable(plan.digest)),
+                (_("digest of the steps"), display.copyable(str((content or {}).get("steps", "")))),
+                (_("revision"), plan.revision),
+                (_("staged"), display.moment(plan.staged_at)),
+                (
+                    _("what it is"),
+                    _(
+                        "SHA-256 over everything on this page in its canonical form. Any other content has another"
+                        " digest, and an approval counts for one digest only."
+                    ),
+                ),
+            ],
+            more=Link(display.row_url(plan), _("Back to the plan")),
+        )
+
+    def _changed(self, plan: Plan) -> list[Section]:
+        found = comparison(plan)
+        if found is None:
+            return []
+        return comparison_sections(found, Link(_content_url(plan), _("All that has changed")))
+
+    def _watch(self, plan: Plan) -> Section:
+        url = reverse("admin:plans_plan_state", args=[plan.pk])
+        return Fragment("console/sections/watch.html", context={"url": url, "token": _token(plan)})
 
     def _facts(self, plan: Plan) -> Section:
         return Facts(
@@ -166,8 +273,9 @@ class PlanAdmin(ConsoleAdmin[Plan]):
                 (_("staged"), display.moment(plan.staged_at)),
                 (_("revision"), plan.revision),
                 (_("approvals wanted"), plan.required_approvals),
-                (_("digest"), display.short(plan.digest)),
+                (_("digest"), display.copyable(plan.digest, plan.digest[: display.HASH_SHOWN])),
             ],
+            more=Link(_content_url(plan), _("Exactly what is approved")) if plan.digest else None,
         )
 
     def _asked(self, plan: Plan) -> Section:
@@ -186,14 +294,23 @@ class PlanAdmin(ConsoleAdmin[Plan]):
         steps = list(selectors.staged_steps(plan)[: STEPS_SHOWN + 1])
         return steps_table(
             steps[:STEPS_SHOWN],
-            more=Link(steps_url(plan, Direction.EXECUTE, plan.revision), _("All steps")) if steps else None,
+            more=Link(_content_url(plan), _("All steps, exactly as they are approved")) if steps else None,
             empty=_("Staging writes the steps down."),
         )
 
     def _runs(self, plan: Plan) -> Section:
         return Table(
             _("Runs"),
-            [_("run"), _("state"), _("progress"), _("asked by"), _("asked"), _("finished")],
+            [
+                _("run"),
+                _("state"),
+                _("progress"),
+                _("asked by"),
+                _("asked"),
+                _("finished"),
+                _("wishes"),
+                _("why it stands"),
+            ],
             [
                 [
                     display.row_link(run, Direction(run.direction).label),
@@ -202,6 +319,8 @@ class PlanAdmin(ConsoleAdmin[Plan]):
                     run.requested_by,
                     display.moment(run.run_at),
                     display.moment(run.finished_at),
+                    wishes_of(run),
+                    why_it_stands(run) or display.NOTHING,
                 ]
                 for run in selectors.runs_of(plan)[:RUNS_SHOWN]
             ],
@@ -210,5 +329,20 @@ class PlanAdmin(ConsoleAdmin[Plan]):
 
     def _journal(self, request: HttpRequest, plan: Plan) -> Section:
         runs = list(selectors.runs_of(plan)[:RUNS_SHOWN])
-        entries = entries_of(plan, *runs)[:SHOWN_ON_PAGES]
+        entries = entries_of(plan, *runs).exclude(verb=BATCHES)[:SHOWN_ON_PAGES]
         return timeline(request, entries, more=all_entries_of(Plan._meta.db_table, plan.pk))
+
+
+def _file_url(plan: Plan, name: str) -> str:
+    return f"{reverse('admin:plans_plan_file', args=[plan.pk])}?{urlencode({'name': name})}"
+
+
+def _content_url(plan: Plan) -> str:
+    return reverse("admin:plans_plan_content", args=[plan.pk])
+
+
+def _token(plan: Plan) -> str:
+    """A word that changes with the plan's state, its approvals, and the state of what is under way."""
+    run, request = live_run(plan), latest_request(plan)
+    said = request.decisions.count() if request else 0
+    return f"{plan.status}-{plan.revision}-{request.status if request else ''}-{said}-{run.status if run else ''}"

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from django.db.models import QuerySet
 from django.utils.translation import gettext as now_
 
 from opsconsole.approvals.models import Request
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action
-from opsconsole.plans import access
+from opsconsole.plans.access import visible_runs, visible_steps
+from opsconsole.plans.calendars import Freeze
 from opsconsole.plans.models import Plan, Run, Step
 from opsconsole.plans.states import StepState
 from opsconsole.plans.transitions import SUBJECT, live_run, policy_action
 from opsconsole.plans.types import UnknownPlanType, type_named
 
+__all__ = ["visible_runs", "visible_steps"]
+
 Row = TypeVar("Row", Plan, Run, Step)
-
-
-def visible_runs(actor: Actor) -> QuerySet[Run]:
-    """The runs of the plans that the actor may see; raises Denied."""
-    plans = access.visible_plans(actor)
-    runs = Run.objects.select_related("plan")
-    return runs if actor.may("plans.view_plan") else runs.filter(plan__in=plans)
-
-
-def visible_steps(actor: Actor) -> QuerySet[Step]:
-    """The steps of the plans that the actor may see; raises Denied."""
-    plans = access.visible_plans(actor)
-    steps = Step.objects.select_related("plan")
-    return steps if actor.may("plans.view_plan") else steps.filter(plan__in=plans)
 
 
 def plan_of(row: Plan | Run | Step) -> Plan:
@@ -78,6 +66,17 @@ def why_not_execute(plan: Plan, actor: Actor) -> str:
     if request is not None and actor.roles.isdisjoint(request.executors):
         return now_("This takes one of the roles %(roles)s.") % {"roles": ", ".join(request.executors)}
     return ""
+
+
+def why_frozen(freeze: Freeze) -> str:
+    """Which calendar keeps the plan from being executed, and until when."""
+    facts = {
+        "names": ", ".join(calendar.name for calendar in freeze.calendars),
+        "time": f"{freeze.until:%Y-%m-%d %H:%M}" if freeze.until else "",
+    }
+    if freeze.until is None:
+        return now_("The freeze calendar %(names)s holds this plan, with no end in sight.") % facts
+    return now_("The freeze calendar %(names)s holds this plan until %(time)s UTC.") % facts
 
 
 def why_not_new_run(plan: Plan, actor: Actor) -> str:

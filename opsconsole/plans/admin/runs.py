@@ -4,30 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.base import ConsoleAdmin
+from opsconsole.core.admin.base import ConsoleAdmin, actor_of
 from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Facts, Fragment, Section, Table, table_of
 from opsconsole.plans import selectors
 from opsconsole.plans.admin.control import CancelRun, PauseRun, ResumeRun, RetryRun
+from opsconsole.plans.admin.evidence import ForceFailRun
 from opsconsole.plans.admin.rows import visible_runs
-from opsconsole.plans.admin.steps import steps_table, steps_url
-from opsconsole.plans.models import Run
-from opsconsole.plans.states import Direction, StepState, Waiting
+from opsconsole.plans.admin.steps import in_doubt, steps_table, steps_url
+from opsconsole.plans.models import Run, Step
+from opsconsole.plans.states import Direction, RunState, StepState, Waiting
 
 NOTABLE_SHOWN = 20
-SHOWN_ELSEWHERE = frozenset(("steps",))
+LIVE_SHOWN = 8
+SHOWN_ELSEWHERE = frozenset(("steps", "halted", "error", "disagreements"))
+GUESSED_AFTER: Final = timedelta(seconds=5)  # what is left is not guessed from less
+# From the left: what is done, what went wrong, what goes on.
+BAR_ORDER: Final = (
+    *(StepState.SUCCEEDED, StepState.SKIPPED, StepState.FAILED, StepState.UNKNOWN, StepState.RUNNING),
+    StepState.PENDING,
+)
 PROGRESS = "console/sections/progress.html"
 BAR = "console/progress_bar.html"
 
@@ -47,7 +59,8 @@ def _shares(run: Run) -> dict[str, Any]:
     progress = selectors.progress_of(run)
     shares: list[Share] = []
     start = 0.0
-    for state, count in progress.by_state.items():
+    for state in BAR_ORDER:
+        count = progress.by_state[state]
         if count and state != StepState.PENDING:
             length = count * 100 / progress.total
             shares.append(Share(state, StepState(state).label, count, f"{start:.3f}", f"{length:.3f}"))
@@ -66,6 +79,9 @@ def _progress(run: Run) -> dict[str, Any]:
         "state": display.state_of(run),
         "waiting_for": Waiting(run.waiting_for).label if run.waiting_for else "",
         "wishes": _wishes(run),
+        "left": _left(run) if run.status == RunState.RUNNING else "",
+        "why": why_it_stands(run),
+        "steps": steps_table(_under_way(run), more=None, title=_("Under way, failed or in doubt")).lines,
         "live_url": reverse("admin:plans_run_progress", args=[run.pk]) if run.is_live else "",
     }
 
@@ -73,6 +89,67 @@ def _progress(run: Run) -> dict[str, Any]:
 def progress_section(run: Run) -> Fragment:
     """How far the run has come, looking again while it goes."""
     return Fragment(PROGRESS, _("Progress: %(way)s") % {"way": Direction(run.direction).label}, _progress(run))
+
+
+def _under_way(run: Run) -> list[Step]:
+    """The steps that something is going on with, by an index."""
+    wanted = (StepState.UNKNOWN, StepState.FAILED, StepState.RUNNING)
+    return list(selectors.steps_of(run).filter(status__in=wanted)[:LIVE_SHOWN])
+
+
+def _left(run: Run) -> str:
+    """How fast the run goes, and how long it will take at that pace; empty while that is anybody's guess."""
+    if run.started_at is None or timezone.now() - run.started_at < GUESSED_AFTER:
+        return ""
+    ended = (StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED)
+    # Those of this run alone: a retry finds others done, and done at once.
+    done = Step.objects.filter(run=run, status__in=ended).count()
+    if not done:
+        return ""
+    pace = done / (timezone.now() - run.started_at).total_seconds()
+    progress = selectors.progress_of(run)
+    return now_("%(pace)s steps a second, about %(time)s left") % {
+        "pace": f"{pace:.1f}" if pace < 10 else display.number(round(pace)),  # noqa: PLR2004 - two digits are enough
+        "time": display.duration(timedelta(seconds=(progress.total - progress.done) / pace)),
+    }
+
+
+def why_it_stands(run: Run) -> str:
+    """Why the run stopped or does not go on, in plain words; empty where it simply goes, or simply ended."""
+    result = run.result or {}
+    told: list[str] = []
+    if disagreements := result.get("disagreements"):
+        told.append(now_("The dry run did not agree with what was approved: %(what)s") % {"what": disagreements[0]})
+    if "halted" in result and run.status != RunState.SUCCEEDED:
+        told.append(now_("It stopped before sending more: %(why)s") % {"why": result["halted"]})
+    if "error" in result:
+        told.append(now_("It was ended: %(why)s.") % {"why": str(result["error"]).rstrip(".")})
+    if run.status == RunState.CANCELLED:
+        told.append(now_("A person ended it at a step boundary."))
+    if run.is_live and run.waiting_for == Waiting.PERSON:
+        told.append(now_("It waits until somebody says what became of the steps in doubt."))
+    return " ".join(told)
+
+
+def wishes_of(run: Run) -> SafeString | str:
+    """What people asked of the run: when they did, and when it took effect."""
+    lines = []
+    if run.pause_asked_at:
+        lines.append((now_("pause"), _clock(run.pause_asked_at), _clock(run.paused_at)))
+    if run.cancel_asked_at:
+        ended = run.finished_at if run.status == RunState.CANCELLED else None
+        lines.append((now_("end"), _clock(run.cancel_asked_at), _clock(ended)))
+    if not lines:
+        return display.NOTHING
+    return format_html_join(
+        mark_safe("<br>"),  # noqa: S308 - a constant
+        now_("{}: asked {}, in effect {}"),
+        lines,
+    )
+
+
+def _clock(at: Any) -> str:
+    return f"{at:%H:%M:%S}" if at else now_("not yet")
 
 
 def _wishes(run: Run) -> list[Any]:
@@ -94,7 +171,7 @@ class RunAdmin(ConsoleAdmin[Run]):
     list_filter = ("status", "direction")
     list_select_related = ("plan",)
     ordering = ("-run_at", "-id")
-    row_actions = (PauseRun(), ResumeRun(), RetryRun(), CancelRun())
+    row_actions = (PauseRun(), ResumeRun(), RetryRun(), CancelRun(), ForceFailRun())
 
     def visible(self, actor: Actor) -> QuerySet[Run]:
         """The runs of the plans the actor may see."""
@@ -156,10 +233,11 @@ class RunAdmin(ConsoleAdmin[Run]):
         """Its state."""
         return display.state_of(row)
 
-    def sections(self, _request: HttpRequest, row: Run) -> Sequence[Section]:
+    def sections(self, request: HttpRequest, row: Run) -> Sequence[Section]:
         """How far it has come, what came of it, and the steps worth a look."""
         notable = selectors.steps_of(row).exclude(status__in=(StepState.SUCCEEDED, StepState.PENDING))
         return [
+            *in_doubt(actor_of(request), row.plan),
             progress_section(row),
             *_result(row),
             self._counts(row),

@@ -10,6 +10,8 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
@@ -28,8 +30,12 @@ from opsconsole.plans.services import resolution
 from opsconsole.plans.states import Direction, StepState
 
 # What tells a step from the next one, for people; a step of another shape shows its first few members.
-TELLING: Final = (("payout", "beneficiary"), ("format", "account", "count"), ("recall",), ("bank", "withdraw"))
+TELLING: Final = (
+    *(("payout", "beneficiary"), ("format", "account", "count"), ("recall",), ("bank", "withdraw")),
+    *(("corridor", "from_bank", "to_bank"), ("corridor", "bank"), ("subject", "of"), ("name", "reason")),
+)
 MEMBERS_SHOWN: Final = 3
+DOUBTFUL_SHOWN: Final = 10
 SUMS: Final = ("amount", "control_sum")
 
 
@@ -73,6 +79,50 @@ def steps_table(steps: Iterable[Step], *, more: Link | None, empty: Text = "", t
         ],
         empty=empty,
         more=more,
+    )
+
+
+def in_doubt(actor: Actor, plan: Plan) -> list[Section]:
+    """The steps of a plan that wait for somebody to say what became of them, with what is asked of that person."""
+    steps = list(Step.objects.filter(plan=plan, status=StepState.UNKNOWN).order_by("seq")[: DOUBTFUL_SHOWN + 1])
+    if not steps:
+        return []
+    may = actor.may(ResolveStep.permission, plan)
+    every = display.list_url(Step, plan__id__exact=plan.pk, status=StepState.UNKNOWN.value)
+    return [
+        Notice(
+            _(
+                "The target did not answer, and nobody knows whether these steps happened. Ask the target by other"
+                " means, then say what became of each: with who said so, when, and where it can be looked up."
+            ),
+            "bad",
+            _("Steps in doubt"),
+        ),
+        Table(
+            _("Steps in doubt"),
+            ["#", _("what"), Column(_("amount"), right=True), _("under the key"), _("since"), _("state"), ""],
+            [
+                [
+                    display.row_link(step, str(step.seq)),
+                    summary_of(step),
+                    money_of(step),
+                    display.copyable(step.key, display.short_id(step.key)),
+                    display.moment(step.started_at),
+                    step_state(step),
+                    _resolve_link(step) if may else display.NOTHING,
+                ]
+                for step in steps[:DOUBTFUL_SHOWN]
+            ],
+            more=Link(every, _("All of them")) if len(steps) > DOUBTFUL_SHOWN else None,
+        ),
+    ]
+
+
+def _resolve_link(step: Step) -> SafeString:
+    return format_html(
+        '<a class="ops-button ops-button-danger" href="{}">{}</a>',
+        reverse("admin:plans_step_resolve", args=[step.pk]),
+        ResolveStep.label,
     )
 
 

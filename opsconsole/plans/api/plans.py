@@ -10,6 +10,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from opsconsole.approvals.serializers import signature_in
 from opsconsole.core.http import ConsoleView
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.openapi import problem_response
@@ -117,7 +118,7 @@ class Plans(ConsoleView):
             400: problem_response(),
             409: problem_response(),
         },
-        examples=[examples.DRAFT, examples.PLAN],
+        examples=[examples.DRAFT, examples.FAILOVER, examples.FREEZE, examples.PAUSE, examples.SWEEP, examples.PLAN],
     )
     def post(self, _request: Request) -> Response:
         """201 for a new plan, 200 for the same one again, 409 where the external_id is another plan's."""
@@ -208,7 +209,7 @@ class Approve(ConsoleView):
             self.request_key(),
             _plan_answer,
             plan_id=plan_id,
-            signature=said["signature"] or "",
+            signature=signature_in(said),
             comment=said["comments"],
             actor=self.actor,
         )

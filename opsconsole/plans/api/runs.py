@@ -19,6 +19,8 @@ from opsconsole.core.problems import problem
 from opsconsole.plans import access, examples, selectors
 from opsconsole.plans.models import Run, Step
 from opsconsole.plans.serializers import (
+    BreakGlassSerializer,
+    MandatoryReasonSerializer,
     ReasonSerializer,
     ResolutionSerializer,
     RunDetailSerializer,
@@ -26,8 +28,8 @@ from opsconsole.plans.serializers import (
     RunSerializer,
     StepSerializer,
 )
-from opsconsole.plans.services import control, execution, resolution
-from opsconsole.plans.services.execution import Drifted
+from opsconsole.plans.services import break_glass, control, execution, force_fail, resolution
+from opsconsole.plans.services.execution import ApprovalWanted, Drifted
 from opsconsole.plans.states import StepState
 
 TAGS = ["runs"]
@@ -68,16 +70,61 @@ class Execute(ConsoleView):
     def post(self, _request: Request, plan_id: UUID) -> Response:
         """202 with the run. A plan that drifted from what was approved is staged afresh and answers 409."""
         answer = execution.execute_plan.once(
-            self.request_key(required=True), _executed, plan_id=plan_id, actor=self.actor
+            self.request_key(required=True), _started, plan_id=plan_id, actor=self.actor
         )
         return self.respond(answer)
 
 
-def _executed(outcome: Run | Drifted) -> Answer:
+def _started(outcome: Run | Drifted | ApprovalWanted) -> Answer:
     if isinstance(outcome, Run):
         return _run_answer(outcome)
     error = outcome.error()
     return Answer(error.status, problem(error.status, error.code, error.message, **error.fields))
+
+
+class BreakGlass(ConsoleView):
+    """Executing in an emergency."""
+
+    @extend_schema(
+        operation_id="plans_break_glass",
+        summary="Execute a staged plan in an emergency",
+        tags=TAGS,
+        request=BreakGlassSerializer,
+        parameters=[KEY_REQUIRED],
+        responses={202: RunIdSerializer, 400: problem_response(), 409: problem_response(), 422: problem_response()},
+        examples=[examples.BREAK_GLASS, examples.QUEUED],
+    )
+    def post(self, _request: Request, plan_id: UUID) -> Response:
+        """Without its quorum, or through a calendar; everybody is told, and two people review it within 24 hours."""
+        said = self.read(BreakGlassSerializer)
+        answer = break_glass.break_glass.once(
+            self.request_key(required=True), _started, plan_id=plan_id, actor=self.actor, **said
+        )
+        return self.respond(answer)
+
+
+class ForceFail(ConsoleView):
+    """Ending a stuck run."""
+
+    @extend_schema(
+        operation_id="runs_force_fail",
+        summary="End a stuck run as failed",
+        tags=TAGS,
+        request=MandatoryReasonSerializer,
+        responses={200: RunSerializer, 409: problem_response()},
+        examples=[examples.STUCK],
+    )
+    def post(self, _request: Request, plan_id: UUID, run_id: UUID) -> Response:
+        """At once, whoever holds it; what it had sent and nobody saw the end of is unknown, and asked about."""
+        answer = force_fail.force_fail_run.once(
+            self.request_key(),
+            lambda run: Answer(200, dict(RunSerializer(run).data)),
+            plan_id=plan_id,
+            run_id=run_id,
+            reason=self.read(MandatoryReasonSerializer)["reason"],
+            actor=self.actor,
+        )
+        return self.respond(answer)
 
 
 class Rollback(ConsoleView):
@@ -89,11 +136,16 @@ class Rollback(ConsoleView):
         tags=TAGS,
         request=None,
         responses={202: RunIdSerializer, 409: problem_response()},
-        examples=[examples.QUEUED],
+        examples=[examples.QUEUED, examples.APPROVAL_REQUIRED],
     )
     def post(self, _request: Request, plan_id: UUID) -> Response:
-        """A run of its own, of the compensations that were approved with the plan, in reverse."""
-        answer = execution.roll_back_plan.once(self.request_key(), _run_answer, plan_id=plan_id, actor=self.actor)
+        """A run of its own, of the compensations that were approved with the plan, in reverse.
+
+        Where undoing is the dangerous direction (unfreezing, resuming a bank) the first call asks for approvals and
+        answers 409 `approval_required` with `approval_id`; once they are complete the same call starts the run. It
+        takes another Idempotency-Key then, since the first answer is stored.
+        """
+        answer = execution.roll_back_plan.once(self.request_key(), _started, plan_id=plan_id, actor=self.actor)
         return self.respond(answer)
 
 

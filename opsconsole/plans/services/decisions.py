@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models.functions import Now
 
 from opsconsole.approvals import kernel as approvals
+from opsconsole.approvals.passkeys import Assertion
 from opsconsole.approvals.states import DecisionKind, Outcome
 from opsconsole.approvals.subjects import SubjectHooks, register
 from opsconsole.core.actors import SYSTEM, Actor
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @operation
-def approve_plan(*, plan_id: UUID, signature: str, comment: str, actor: Actor) -> Plan:
+def approve_plan(*, plan_id: UUID, signature: str | Assertion, comment: str, actor: Actor) -> Plan:
     """Approve the staged content; the last approval that is needed makes the plan approved.
 
     Raises what `approvals.decide` objects to: the requester or an editor, a second approval, a role that fills no
@@ -45,7 +46,7 @@ def revoke_approval(*, plan_id: UUID, reason: str, actor: Actor) -> Plan:
     return _decide(plan_id, DecisionKind.REVOKE, reason, "", actor)
 
 
-def _decide(plan_id: UUID, kind: DecisionKind, reason: str, signature: str, actor: Actor) -> Plan:
+def _decide(plan_id: UUID, kind: DecisionKind, reason: str, signature: str | Assertion, actor: Actor) -> Plan:
     plan = access.plan_for(actor, plan_id, "decide")
     approvals.decide(_open_request(plan), kind=kind, reason=reason, signature=signature, actor=actor)
     plan.refresh_from_db()
@@ -60,8 +61,13 @@ def _open_request(plan: Plan) -> Request:
 
 
 def follow_decision(request: Request, outcome: Outcome, actor: Actor) -> None:
-    """Move the plan as its request moved; called by approvals in the same operation, the plan's row locked."""
+    """Move the plan as its request moved; called by approvals in the same operation, the plan's row locked.
+
+    A request to roll back moves nothing: whoever asked calls again once it is approved.
+    """
     plan = access.lock_plan(UUID(request.subject_id))
+    if request.action != policy_action(plan):
+        return
     was = plan.status
     if was == PlanState.DRAFT:
         raise NoDecisionOpen("The plan is being edited; it waits for no decision.", status=was)
@@ -92,7 +98,7 @@ def follow_decision(request: Request, outcome: Outcome, actor: Actor) -> None:
 def follow_expiry(request: Request) -> None:
     """Let the plan expire with its request."""
     plan = access.lock_plan(UUID(request.subject_id))
-    if plan.status in (PlanState.STAGED, PlanState.APPROVED):
+    if request.action == policy_action(plan) and plan.status in (PlanState.STAGED, PlanState.APPROVED):
         take_back(plan, PlanState.EXPIRED, actor=SYSTEM("sweeper"), reason="its approvals were not complete in time")
 
 
@@ -113,5 +119,6 @@ def take_part() -> None:
             decided=follow_decision,
             expired=follow_expiry,
             journal_kind=Plan._meta.db_table,
+            opened=access.granted_plans,
         ),
     )

@@ -54,6 +54,7 @@ def create_plan(*, draft: Draft, actor: Actor) -> tuple[Plan, bool]:
         raise Denied("A plan is drafted by a user, who then cannot approve it.")
     plan_type = type_named(draft.plan_type)
     payload = plan_type.parse(draft.payload)
+    plan_type.require_sight(payload, actor)
     _check_window(draft.not_before, draft.not_after)
     body_digest = _body_digest(draft, payload)
     try:
@@ -107,7 +108,10 @@ def edit_plan(*, plan_id: UUID, changes: dict[str, Any], actor: Actor, back_to_d
     for name in EDITABLE & changes.keys():
         setattr(plan, "asked_approvals" if name == "required_approvals" else name, changes[name])
     plan.required_approvals = _quorum(plan.plan_type, plan.asked_approvals)
-    plan.payload = type_named(plan.plan_type).parse(plan.payload)
+    plan_type = type_named(plan.plan_type)
+    plan.payload = plan_type.parse(plan.payload)
+    if plan.payload != before["payload"]:
+        plan_type.require_sight(plan.payload, actor)
     _check_window(plan.not_before, plan.not_after)
     after = _facts(plan)
     changed = {name for name in after if after[name] != before[name]}

@@ -5,53 +5,56 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from opsconsole.approvals import kernel as approvals
+from opsconsole.approvals import moves
 from opsconsole.approvals.models import Request
 from opsconsole.approvals.states import RequestState
 from opsconsole.core.actors import Actor
-from opsconsole.core.errors import DomainError
+from opsconsole.core.canonical import digest
+from opsconsole.core.errors import Denied
 from opsconsole.core.operations import operation
 from opsconsole.core.states import WrongState
-from opsconsole.plans import access
-from opsconsole.plans.content import content_digest
-from opsconsole.plans.errors import (
-    NoLiveApproval,
-    NothingToRetry,
-    OutsideWindow,
-    PlanDrifted,
-    RunIsLive,
-)
+from opsconsole.plans import access, calendars
+from opsconsole.plans.content import rollback_content
+from opsconsole.plans.errors import ApprovalRequired, NothingToRetry
 from opsconsole.plans.models import Plan, Run, Step
 from opsconsole.plans.rollback import open_rollback, refuse_doubt
+from opsconsole.plans.starting import (
+    Drifted,
+    drift_of,
+    executed_under,
+    refuse_live_run,
+    refuse_outside_window,
+    request_to_execute,
+    review_by_policy,
+    stage_afresh,
+    steps_to_execute,
+)
 from opsconsole.plans.states import Direction, PlanState, RunState, StepState
-from opsconsole.plans.transitions import SUBJECT, live_run, open_run, policy_action, stage, take_back
+from opsconsole.plans.transitions import SUBJECT, open_run, rollback_action
 from opsconsole.plans.types import type_named
+
+__all__ = ["ApprovalWanted", "Drifted", "execute_plan", "retry_run", "roll_back_plan"]
 
 
 @dataclass(frozen=True, slots=True)
-class Drifted:
-    """The plan was not executed: the world is no longer what was approved. It was staged afresh, or is a draft again.
-
-    `obstacle` says why it could not be staged.
-    """
+class ApprovalWanted:
+    """The rollback was not started: it is the dangerous direction, and people have been asked to agree to it."""
 
     plan: Plan
-    reasons: list[str]
-    obstacle: str = ""
+    request: Request
 
-    def error(self) -> PlanDrifted:
-        """The refusal, to be raised once what became of the plan is committed."""
-        now = "It was staged afresh and needs new approvals."
-        if self.obstacle:
-            now = f"It is a draft again, since it cannot be staged: {self.obstacle}"
-        return PlanDrifted(
-            f"The plan no longer matches what was approved. {now}",
-            drift=self.reasons,
-            plan_status=self.plan.status,
-            digest=self.plan.digest,
+    def error(self) -> ApprovalRequired:
+        """The refusal, to be raised once the request is committed."""
+        counted = approvals.tally(self.request)
+        return ApprovalRequired(
+            f"Rolling this plan back takes approvals of its own: {moves.wanted(counted.quorum)}.",
+            approval_id=str(self.request.pk),
+            approval_status=self.request.status,
+            open=moves.slots(counted.quorum),
         )
 
 
@@ -59,8 +62,9 @@ class Drifted:
 def execute_plan(*, plan_id: UUID, actor: Actor) -> Run | Drifted:
     """Consume the approvals of an approved plan and queue its run.
 
-    Raises WrongState, OutsideWindow, NoLiveApproval, RunIsLive, and what `approvals.consume` objects to. Content or
-    impact that is no longer what was approved gives Drifted instead of a run.
+    Raises WrongState, OutsideWindow, Frozen while a calendar holds, NoLiveApproval, RunIsLive, and what
+    `approvals.consume` objects to. Content or impact that is no longer what was approved gives Drifted instead of a
+    run. Where the policy wants it looked at afterwards, the review is opened with the run.
     """
     plan = access.plan_for(actor, plan_id, "execute")
     if plan.status != PlanState.APPROVED:
@@ -69,26 +73,39 @@ def execute_plan(*, plan_id: UUID, actor: Actor) -> Run | Drifted:
             status=plan.status,
             wanted=PlanState.EXECUTING.value,
         )
-    _refuse_outside_window(plan)
-    request = approvals.live_request(SUBJECT, plan.pk, policy_action(plan))
-    if request is None:
-        raise NoLiveApproval("The approvals of this plan have ended; stage it again.", plan=str(plan.pk))
+    refuse_outside_window(plan)
+    calendars.refuse_frozen(plan, timezone.now())
+    request = request_to_execute(plan)
     approvals.require_executor(request, actor=actor)
-    _refuse_live_run(plan)
-    reasons = _drift(plan, request)
+    refuse_live_run(plan)
+    reasons = drift_of(plan, request)
     if reasons:
-        return _stage_afresh(plan, reasons, actor)
+        return stage_afresh(plan, reasons, actor)
     approvals.consume(request, digest=plan.digest, actor=actor)
-    steps = Step.objects.filter(plan=plan, revision=plan.revision, direction=Direction.EXECUTE).count()
-    return open_run(plan, Direction.EXECUTE, actor=actor, steps=steps)
+    run = open_run(plan, Direction.EXECUTE, actor=actor, steps=steps_to_execute(plan))
+    review_by_policy(plan, run, request, actor=actor)
+    return run
 
 
 @operation
-def roll_back_plan(*, plan_id: UUID, actor: Actor) -> Run:
-    """Queue the compensations that were approved with the plan; raises StepsInDoubt, RunIsLive, WrongState."""
+def roll_back_plan(*, plan_id: UUID, actor: Actor) -> Run | ApprovalWanted:
+    """Queue the compensations that were approved with the plan; raises StepsInDoubt, RunIsLive, WrongState.
+
+    Where undoing is the dangerous direction, which the policy `plan.<type>.rollback` says by being there, the first
+    call asks for approvals and gives ApprovalWanted; once they are complete, the same call uses them up and starts.
+    """
     plan = access.plan_for(actor, plan_id, "execute")
-    _refuse_live_run(plan)
-    approvals.require_executor(_consumed_request(plan), actor=actor)
+    refuse_live_run(plan)
+    approvals.require_executor(executed_under(plan), actor=actor)
+    if PlanState.ROLLING_BACK.value not in plan.state.following:
+        raise WrongState(
+            f"The plan is {plan.state.label}; there is nothing to roll back.",
+            status=plan.status,
+            wanted=PlanState.ROLLING_BACK.value,
+        )
+    refuse_doubt(plan)
+    if wanted := _approval_to_roll_back(plan, actor):
+        return wanted
     retry_of = None
     if plan.status == PlanState.ROLLBACK_PARTIAL:
         retry_of = _last_run(plan)
@@ -101,15 +118,18 @@ def retry_run(*, plan_id: UUID, run_id: UUID, actor: Actor) -> Run:
     """Queue a new run that goes on where a failed one stopped, under the same approval and the same keys.
 
     Steps that were left in doubt are asked about first. Raises NothingToRetry when every step is done, StepsInDoubt
-    when one is in doubt that the target cannot tell about, RunIsLive, WrongState.
+    when one is in doubt that the target cannot tell about, RunIsLive, WrongState, and Frozen for doing (never for
+    undoing) while a calendar holds.
     """
     plan = access.plan_for(actor, plan_id, "execute")
     failed = access.run_of(plan, run_id)
-    _refuse_live_run(plan)
-    approvals.require_executor(_consumed_request(plan), actor=actor)
+    refuse_live_run(plan)
+    approvals.require_executor(executed_under(plan), actor=actor)
     if failed.status not in (RunState.FAILED, RunState.PARTIAL, RunState.CANCELLED):
         raise WrongState(f"The run is {failed.state.label}; there is nothing to retry.", status=failed.status)
     direction = Direction(failed.direction)
+    if direction == Direction.EXECUTE:
+        calendars.refuse_frozen(plan, timezone.now())
     refuse_doubt(plan, but_of=direction)
     _reopen_failed_steps(plan, direction)
     waiting = Step.objects.filter(
@@ -120,55 +140,35 @@ def retry_run(*, plan_id: UUID, run_id: UUID, actor: Actor) -> Run:
     return open_run(plan, direction, actor=actor, retry_of=failed, steps=waiting)
 
 
-def _refuse_outside_window(plan: Plan) -> None:
-    now = timezone.now()
-    if plan.not_before and now < plan.not_before:
-        raise OutsideWindow(f"The plan may not be executed before {plan.not_before:%Y-%m-%d %H:%M} UTC.")
-    if plan.not_after and now > plan.not_after:
-        raise OutsideWindow(f"The plan may not be executed after {plan.not_after:%Y-%m-%d %H:%M} UTC.")
+def _approval_to_roll_back(plan: Plan, actor: Actor) -> ApprovalWanted | None:
+    """Use up the approval that undoing needs, where its type has a policy for that; what is wanted if it lacks.
 
-
-def _consumed_request(plan: Plan) -> Request:
-    """The approval that the plan was executed under: whoever might execute may retry and roll back."""
-    request = (
-        Request.objects.filter(
-            subject_kind=SUBJECT,
-            subject_id=str(plan.pk),
-            action=policy_action(plan),
-            status=RequestState.CONSUMED,
-        )
-        .order_by("-ended_at")
-        .first()
+    A rollback that stopped half way goes on under the approval it has.
+    """
+    action = rollback_action(plan)
+    if approvals.active_policy(action) is None or plan.status == PlanState.ROLLBACK_PARTIAL:
+        return None
+    live = approvals.live_request(SUBJECT, plan.pk, action)
+    if live is not None and live.digest == digest(rollback_content(plan, live.policy)):
+        if live.state is not RequestState.APPROVED:
+            return ApprovalWanted(plan, live)
+        approvals.consume(live, digest=live.digest, actor=actor)
+        return None
+    if actor.user is None:
+        raise Denied("Undoing this needs approvals, and a person to ask for them.")
+    terms = approvals.policy_for(action, sums={})
+    content = rollback_content(plan, terms.as_json())
+    request = approvals.open_request(
+        subject_kind=SUBJECT,
+        subject_id=plan.pk,
+        title=f"Roll back: {plan.name}",
+        content=content,
+        digest=digest(content),
+        policy=terms,
+        requested_by=actor.user,
+        actor=actor,
     )
-    if request is None:
-        raise WrongState(f"The plan is {plan.state.label}; it was never executed.", status=plan.status)
-    return request
-
-
-def _refuse_live_run(plan: Plan) -> None:
-    run = live_run(plan)
-    if run is not None:
-        raise RunIsLive(f"A run of this plan is {run.state.label}.", run=str(run.pk), run_status=run.status)
-
-
-def _drift(plan: Plan, request: Request) -> list[str]:
-    reasons = type_named(plan.plan_type).drift(plan)
-    if content_digest(plan, request.policy) != request.digest:
-        reasons.append("The stored content of the plan is not the content that was approved.")
-    return reasons
-
-
-def _stage_afresh(plan: Plan, reasons: list[str], actor: Actor) -> Drifted:
-    reason = "drifted: " + " ".join(reasons)
-    approvals.void(SUBJECT, plan.pk, reason=reason, actor=actor)
-    take_back(plan, PlanState.DRAFT, actor=actor, reason=reason)
-    try:
-        with transaction.atomic():
-            stage(plan, actor=actor, had_a_hand=False)  # who executes has not written anything
-    except DomainError as obstacle:
-        plan.refresh_from_db()
-        return Drifted(plan, reasons, obstacle.message)
-    return Drifted(plan, reasons)
+    return ApprovalWanted(plan, request)
 
 
 def _last_run(plan: Plan) -> Run | None:

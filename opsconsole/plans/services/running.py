@@ -16,6 +16,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models.functions import Now
 
+from opsconsole.approvals import kernel as approvals
 from opsconsole.core.actors import Actor
 from opsconsole.core.faults import crashpoint
 from opsconsole.core.operations import operation
@@ -35,7 +36,7 @@ from opsconsole.plans.outcomes import (
 )
 from opsconsole.plans.rollback import open_rollback
 from opsconsole.plans.states import Direction, OnFailure, PlanState, RunState, StepState, Waiting
-from opsconsole.plans.transitions import EXECUTE_RUN, announce, end_run
+from opsconsole.plans.transitions import EXECUTE_RUN, announce, end_run, rollback_action
 from opsconsole.plans.types import type_named
 
 LONGEST_PAUSE = 15.0
@@ -187,7 +188,8 @@ def close(plan: Plan, run: Run, on_failure: str, *, late: bool, cancelled: bool,
     )
     if state == RunState.FAILED and run.direction == Direction.EXECUTE and on_failure == OnFailure.ROLLBACK:
         doubtful = counts[StepState.UNKNOWN] + counts[StepState.RUNNING]
-        if not doubtful:
+        # Where undoing needs approvals of its own, nothing undoes by itself: people are told, and ask for them.
+        if not doubtful and approvals.active_policy(rollback_action(plan)) is None:
             open_rollback(plan, actor=actor)
     return run
 

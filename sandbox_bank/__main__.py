@@ -1,4 +1,7 @@
-"""`python -m sandbox_bank --port 8090 --store var/sandbox-bank`: run the bank in the foreground."""
+"""`python -m sandbox_bank --port 8090 --store var/sandbox-bank`: run the bank in the foreground.
+
+`python -m sandbox_bank answer FILE --store DIR --out DIR`: answer a file of payments as a bank of files would.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ import socket
 import sys
 from pathlib import Path
 
+from sandbox_bank.answering import add_arguments, answer_file
 from sandbox_bank.control import parse_accounts
+from sandbox_bank.files import NotAFile
 from sandbox_bank.problems import BankProblem
 from sandbox_bank.server import BACKLOG, Bank
 from sandbox_bank.signing import Keyring
@@ -18,7 +23,23 @@ from sandbox_bank.store import Store, StoreInUse
 
 
 def main() -> int:
-    """Serve until told to stop; 1 when the port or the store is taken."""
+    """Answer a file, or serve until told to stop; 1 when that cannot be."""
+    return _answer(sys.argv[2:]) if sys.argv[1:2] == ["answer"] else _serve()
+
+
+def _answer(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m sandbox_bank answer", description="Answer a file of payments.")
+    add_arguments(parser)
+    try:
+        for path in answer_file(parser.parse_args(arguments)):
+            print(path)  # noqa: T201 - a command's output
+    except (OSError, ValueError, BankProblem, NotAFile, StoreInUse) as error:
+        print(f"sandbox bank: {error}", file=sys.stderr)  # noqa: T201 - a command's error
+        return 1
+    return 0
+
+
+def _serve() -> int:
     parser = argparse.ArgumentParser(prog="python -m sandbox_bank", description="A bank to practise on.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8090, help="0 takes a free one and prints it")

@@ -20,7 +20,6 @@ from opsconsole.plans.outcomes import (
 from opsconsole.plans.states import Direction
 from opsconsole.treasury.gateways import base
 from opsconsole.treasury.gateways.base import PaymentState
-from opsconsole.treasury.orders import PAYMENT
 
 
 def submitted(outcome: base.Outcome) -> Outcome:
@@ -47,7 +46,8 @@ def recalled(outcome: base.RecallOutcome) -> Outcome:
             return Unclear(detail)
 
 
-def probed(step: Step, finding: base.Finding, *, honours_key: bool) -> Probed:
+def probed(step: Step, finding: base.Finding, *, honours_key: bool, paying: bool | None = None) -> Probed:
+    """What a finding means; `paying` where a step that undoes another does it by a payment of its own."""
     match finding:
         case base.NoAnswer(detail=detail, retry_after=pause):
             return NoAnswer(detail, pause)
@@ -56,15 +56,15 @@ def probed(step: Step, finding: base.Finding, *, honours_key: bool) -> Probed:
         case base.Absent():
             return NeverHappened() if honours_key else CannotTell("the bank does not execute a key only once")
         case base.Known():
-            return _known(step, finding)
+            return _known(step, finding, paying=step.direction == Direction.EXECUTE if paying is None else paying)
 
 
-def _known(step: Step, known: base.Known) -> Probed:
-    wanted = step.payload.get("amount") if step.kind == PAYMENT else None
+def _known(step: Step, known: base.Known, *, paying: bool) -> Probed:
+    wanted = step.payload.get("amount")  # of a file none: it has many, and a control sum
     if known.amount is not None and wanted is not None and Decimal(wanted) != known.amount:
         return CannotTell(f"the bank has {known.amount} under this key, not {wanted}")
     gone = known.state in (PaymentState.RECALLED, PaymentState.REJECTED)
-    if step.direction == Direction.EXECUTE:
+    if paying:
         return Refused(known.state.value, known.reason or "") if gone else Done({"reference": known.reference})
     if known.state == PaymentState.RECALLED:
         return Done({})

@@ -18,11 +18,12 @@ from opsconsole.core.openapi import problem_response
 from opsconsole.treasury import access, selectors
 from opsconsole.treasury.currencies import DECIMALS
 from opsconsole.treasury.errors import PayoutInvalid
-from opsconsole.treasury.models import Payout
-from opsconsole.treasury.payout_facts import MAX_TEXT, FactsRefused, PayoutFacts, read_facts
+from opsconsole.treasury.models import Freeze, Payout
+from opsconsole.treasury.payout_facts import MAX_MERCHANT, MAX_TEXT, FactsRefused, PayoutFacts, read_facts
 from opsconsole.treasury.serializers import (
     AccountSerializer,
     BankSerializer,
+    FreezeSerializer,
     MandatoryReasonSerializer,
     PayoutDraftSerializer,
     PayoutSerializer,
@@ -31,7 +32,7 @@ from opsconsole.treasury.serializers import (
     RouteSerializer,
 )
 from opsconsole.treasury.services import payouts, routes
-from opsconsole.treasury.states import PayoutState
+from opsconsole.treasury.states import FreezeKind, PayoutState
 
 TAGS = ["treasury"]
 
@@ -52,6 +53,7 @@ _PAYOUT = {
     "plan_id": None,
     "country": "DE",
     "hold_reason": "",
+    "merchant": "",
     "created_at": "2025-07-21T07:00:00Z",
 }
 DRAFT = OpenApiExample("A payout", value=_DRAFT, request_only=True)
@@ -77,6 +79,7 @@ class PayoutFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is 
     currency = filters.ChoiceFilter(choices=[(code, code) for code in sorted(DECIMALS)])
     due_before = filters.DateFilter(field_name="due_date", lookup_expr="lt")
     plan = filters.UUIDFilter(field_name="plan_id")
+    merchant = filters.CharFilter(max_length=MAX_MERCHANT)
     search = filters.CharFilter(method="filter_search", max_length=MAX_TEXT)
 
     class Meta:
@@ -86,6 +89,19 @@ class PayoutFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is 
     def filter_search(self, payouts: QuerySet[Payout], _name: str, words: str) -> QuerySet[Payout]:
         """Payouts whose external id or name begins with the words, or whose IBAN they are."""
         return selectors.search_payouts(payouts, words)
+
+
+class FreezeFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is untyped
+    """How the list of freezes can be narrowed."""
+
+    subject = filters.ChoiceFilter(field_name="kind", choices=FreezeKind.choices)
+    subject_id = filters.CharFilter(field_name="subject", max_length=MAX_MERCHANT)
+    plan = filters.UUIDFilter(field_name="plan_id")
+    live = filters.BooleanFilter(field_name="lifted_at", lookup_expr="isnull")
+
+    class Meta:
+        model = Freeze
+        fields: tuple[str, ...] = ()
 
 
 def _payout_answer(payout: Payout, status: int = 200) -> Answer:
@@ -112,6 +128,7 @@ class Payouts(ConsoleView):
             OpenApiParameter("currency", str, description="ISO 4217."),
             OpenApiParameter("due_before", date, description="Due before this day."),
             OpenApiParameter("plan", UUID, description="The plan that has, or had, hold of them."),
+            OpenApiParameter("merchant", str, description="On whose behalf."),
             OpenApiParameter("search", str, description="How the external id or the name begins, or the whole IBAN."),
         ],
         responses={200: PayoutSerializer(many=True), 400: problem_response(), 403: problem_response()},
@@ -289,3 +306,23 @@ class OneRoute(ConsoleView):
         """The bank follows from the account; what is planned already keeps its way."""
         body = self.read(RouteChangeSerializer)
         return Response(RouteSerializer(routes.change_route(route_id=route_id, actor=self.actor, **body)).data)
+
+
+class Freezes(ConsoleView):
+    """All freezes."""
+
+    @extend_schema(
+        operation_id="freezes_list",
+        summary="List freezes",
+        tags=TAGS,
+        parameters=[
+            OpenApiParameter("subject", str, enum=FreezeKind.values),
+            OpenApiParameter("subject_id", str, description="An account's id, an IBAN, a merchant's id."),
+            OpenApiParameter("plan", UUID, description="The plan that set them."),
+            OpenApiParameter("live", bool, description="Those that stand, or those that were lifted."),
+        ],
+        responses={200: FreezeSerializer(many=True), 400: problem_response(), 403: problem_response()},
+    )
+    def get(self, _request: Request) -> Response:
+        """Newest first; those that were lifted stay in the list. A plan sets one, and its rollback lifts it."""
+        return self.page(access.visible_freezes(self.actor), FreezeSerializer, narrowed_by=FreezeFilter)

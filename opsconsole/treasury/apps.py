@@ -12,8 +12,20 @@ class TreasuryConfig(AppConfig):
 
     def ready(self) -> None:
         """Have treasury's facts told to Prometheus, and its plan types known to the engine."""
+        from opsconsole.changes.kinds.base import register as register_changes  # noqa: PLC0415
+        from opsconsole.plans.scopes import register_banks  # noqa: PLC0415
         from opsconsole.plans.types import register  # noqa: PLC0415
         from opsconsole.treasury import metrics  # noqa: F401, PLC0415 - importing it registers the facts
+        from opsconsole.treasury.changes import KINDS  # noqa: PLC0415
+        from opsconsole.treasury.plan_types.failover import Failover  # noqa: PLC0415
+        from opsconsole.treasury.plan_types.freeze import FreezeSubject  # noqa: PLC0415
+        from opsconsole.treasury.plan_types.pause_bank import PauseBank  # noqa: PLC0415
         from opsconsole.treasury.plan_types.payout_batch import PayoutBatch  # noqa: PLC0415
+        from opsconsole.treasury.plan_types.sweep import SweepAccounts  # noqa: PLC0415
+        from opsconsole.treasury.selectors import existing_codes  # noqa: PLC0415
 
-        register(PayoutBatch())
+        for plan_type in (PayoutBatch(), Failover(), FreezeSubject(), PauseBank()):
+            register(plan_type)
+        register(SweepAccounts())
+        register_banks(existing_codes)
+        register_changes(*KINDS)

@@ -1,8 +1,8 @@
 """What can go wrong in treasury.
 
 Invalid 400 ──── PayoutInvalid, FileRefused
-NotFound 404 ─── BankNotFound, AccountNotFound, PayoutNotFound, RouteNotFound
-Conflict 409 ─── ExternalIdTaken, AlreadyBooked, RouteMoved, BankPaused
+NotFound 404 ─── BankNotFound, AccountNotFound, PayoutNotFound, RouteNotFound, BankFileNotFound, BreakNotFound
+Conflict 409 ─── ExternalIdTaken, AlreadyBooked, RouteMoved, BankPaused, BeneficiaryFrozen, MerchantFrozen
 RuleBroken 422 ─ ImportRefused, RouteRefused, LedgerRefused ── InsufficientFunds, AccountFrozen
 """
 
@@ -45,6 +45,18 @@ class RouteNotFound(NotFound):
     """No such route, or none this actor may see."""
 
     code = "route_not_found"
+
+
+class BankFileNotFound(NotFound):
+    """No such file of a bank, or none this actor may see."""
+
+    code = "bank_file_not_found"
+
+
+class BreakNotFound(NotFound):
+    """No such break, or none this actor may see."""
+
+    code = "break_not_found"
 
 
 class ExternalIdTaken(Conflict):
@@ -99,3 +111,15 @@ class BankPaused(Conflict):
     """The bank is paused: nothing new goes to it."""
 
     code = "bank_paused"
+
+
+class BeneficiaryFrozen(Conflict):
+    """The beneficiary is frozen: nothing is paid to it."""
+
+    code = "beneficiary_frozen"
+
+
+class MerchantFrozen(Conflict):
+    """The merchant is frozen: nothing is paid for it."""
+
+    code = "merchant_frozen"

@@ -1,10 +1,10 @@
-"""Treasury's jobs: asking banks what became of sent payments, and adding up the tallies."""
+"""Treasury's jobs: asking banks what became of sent payments, going on with their files, adding up the tallies."""
 
 from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import Final
+from typing import BinaryIO, Final, cast
 from uuid import UUID
 
 import structlog
@@ -12,15 +12,20 @@ import structlog
 from opsconsole.core.actors import SYSTEM
 from opsconsole.core.queue import enqueue, leaving
 from opsconsole.core.schedule import periodic
+from opsconsole.core.storage import artifacts
 from opsconsole.treasury.bank_gateways import payment_gateway
 from opsconsole.treasury.gateways.base import Absent, Known, NoAnswer
-from opsconsole.treasury.models import Bank
-from opsconsole.treasury.services import settlement, tallies
+from opsconsole.treasury.models import Bank, BankFile
+from opsconsole.treasury.selectors import files_left_behind
+from opsconsole.treasury.services import bank_files, settlement, tallies
 
 log = structlog.get_logger(__name__)
 
 SETTLE_BANK: Final = "opsconsole.treasury.jobs.settle_bank"
+TAKE_IN: Final = "opsconsole.treasury.jobs.take_in_bank_file"
 SETTLEMENT = SYSTEM("settlement")
+# An import that is under way is done with a file of ordinary size by then.
+LEFT_BEHIND: Final = timedelta(minutes=2)
 # One job asks for no longer than this: the queue has others waiting.
 TURN: Final = timedelta(seconds=20)
 
@@ -52,6 +57,20 @@ def settle_bank(bank_id: str) -> None:
         if len(due) < settlement.AT_ONCE or any(isinstance(finding, NoAnswer) for finding in findings):
             break
     settlement.allow_wake_up(bank_id=bank.pk, actor=SETTLEMENT)
+
+
+@periodic(every=timedelta(seconds=30))
+def wake_bank_files() -> None:
+    """Have files of banks taken in to their end whose import was interrupted; their bytes are in the storage."""
+    for file_id in files_left_behind(LEFT_BEHIND.total_seconds()):
+        enqueue(TAKE_IN, str(file_id))
+
+
+def take_in_bank_file(file_id: str) -> None:
+    """Go on with a file; safe to call at any time, also while somebody is at it."""
+    file = BankFile.objects.get(pk=UUID(file_id))
+    with artifacts().open(file.path) as stream:
+        bank_files.import_bank_file(stream=cast(BinaryIO, stream), name=file.name, actor=SYSTEM("bank-files"))
 
 
 @periodic(every=timedelta(seconds=30))

@@ -18,6 +18,7 @@ from opsconsole.treasury.currencies import decimals_of
 
 MAX_TEXT: Final = 140  # ISO 20022: names and remittance information
 MAX_EXTERNAL_ID: Final = 100
+MAX_MERCHANT: Final = 100
 MAX_AMOUNT: Final = Decimal("999999999999.99")
 
 _AMOUNT = re.compile(r"[0-9]{1,30}(?:\.([0-9]{1,30}))?", re.ASCII)
@@ -53,6 +54,7 @@ class PayoutFacts:
     currency: str
     due_date: date
     remittance: str
+    merchant: str = ""
 
     @property
     def row(self) -> tuple[Any, ...]:
@@ -61,6 +63,7 @@ class PayoutFacts:
 
 
 COLUMNS: Final = tuple(field.name for field in fields(PayoutFacts))
+OPTIONAL: Final = frozenset({"merchant"})  # a file may leave these out
 
 
 def read_facts(raw: Mapping[str, str]) -> PayoutFacts:
@@ -69,7 +72,8 @@ def read_facts(raw: Mapping[str, str]) -> PayoutFacts:
     values: dict[str, Any] = {}
     for column in COLUMNS:
         try:
-            values[column] = _READERS[column](_clean(raw[column]))
+            given = raw.get(column, "") if column in OPTIONAL else raw[column]
+            values[column] = _READERS[column](_clean(given))
         except Refused as refusal:
             problems[column] = str(refusal)
     if "amount" in values and "currency" in values:
@@ -110,6 +114,12 @@ def _beneficiary_name(text: str) -> str:
 def _remittance(text: str) -> str:
     if len(text) > MAX_TEXT:
         raise Refused(f"is {len(text)} characters long; {MAX_TEXT} is the most")
+    return text
+
+
+def _merchant(text: str) -> str:
+    if len(text) > MAX_MERCHANT:
+        raise Refused(f"is {len(text)} characters long; {MAX_MERCHANT} is the most")
     return text
 
 
@@ -208,4 +218,5 @@ _READERS: Final[dict[str, Callable[[str], Any]]] = {
     "currency": _currency,
     "due_date": _due_date,
     "remittance": _remittance,
+    "merchant": _merchant,
 }

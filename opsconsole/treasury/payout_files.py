@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from opsconsole.treasury.errors import FileRefused
-from opsconsole.treasury.payout_facts import COLUMNS, FactsRefused, PayoutFacts, read_facts
+from opsconsole.treasury.payout_facts import COLUMNS, OPTIONAL, FactsRefused, PayoutFacts, read_facts
 
 MAX_LINE: Final = 10_000  # characters; a payout with everything in it needs 700
 GZIP: Final = b"\x1f\x8b"
@@ -108,17 +108,19 @@ def _lines(text: io.TextIOWrapper) -> Iterator[GoodLine | BadLine]:
 
 
 def _header(line: str, number: int, *, too_long: bool) -> list[str]:
-    wanted = ",".join(COLUMNS)
+    needed = [name for name in COLUMNS if name not in OPTIONAL]
     try:
         names = [] if too_long else [name.strip() for name in _split(line)]
     except csv.Error:
         names = []
-    if sorted(names) != sorted(COLUMNS):
-        missing = ", ".join(name for name in COLUMNS if name not in names)
+    if len(set(names)) != len(names) or set(names) - set(COLUMNS) or set(needed) - set(names):
+        missing = ", ".join(name for name in needed if name not in names)
         extra = ", ".join(repr(name) for name in names if name not in COLUMNS)[:200]
         detail = "; ".join(part for part in (missing and f"missing: {missing}", extra and f"unknown: {extra}") if part)
         raise FileRefused(
-            f"The first line must name the columns {wanted}" + (f" ({detail})." if detail else "."), line=number
+            f"The first line must name the columns {','.join(needed)}, and may name {','.join(sorted(OPTIONAL))}"
+            + (f" ({detail})." if detail else "."),
+            line=number,
         )
     return names
 

@@ -12,7 +12,7 @@ from opsconsole.treasury.payout_facts import COLUMNS, PayoutFacts
 _STAGE = """
     create temporary table if not exists treasury_incoming (
       external_id text, beneficiary_name text, iban text, bic text, amount numeric, currency text, due_date date,
-      remittance text
+      remittance text, merchant text
     ) on commit delete rows
 """
 

@@ -14,13 +14,14 @@ from django.db import connection
 from opsconsole.core.database import bulk_joins
 from opsconsole.core.operations import assert_in_operation
 from opsconsole.plans.models import Plan
+from opsconsole.treasury.closures import FROZEN_PAYOUT
 from opsconsole.treasury.gateways.credit_transfer import MAX_TRANSACTIONS
 
 # Two plans that are staged at once would choose the same payouts: one currency at a time.
 _ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtextextended('treasury.reserve.' || %s, 0))"
 
 # Where a payout goes: the route of its country, else the one for any country, if bank and account are active.
-_ROUTED = """
+ROUTED = """
   left join lateral (
     select r.account_id, r.bank_id, b.gateway from treasury_routes r
       join treasury_banks b on b.id = r.bank_id and b.status = 'active'
@@ -33,19 +34,22 @@ _ROUTED = """
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Due payouts that a plan does not take: beyond the total, or with no open way to pay them."""
+    """Due payouts that a plan does not take: beyond the total, with no open way to pay them, or frozen."""
 
     beyond_total: int
     beyond_sum: Decimal
     unroutable: int
     unroutable_sum: Decimal
+    frozen: int
+    frozen_sum: Decimal
 
 
 def reserve_due(plan: Plan, *, currency: str, cutoff: date, total: Decimal | None) -> int:
     """Reserve payable payouts due by the cutoff, by due date then external_id, stopping before the total is passed.
 
     Each gets an instruction with its place in the plan: a step of its own at an HTTP bank, a step for all of an
-    account (as many as a file may hold) where files are sent. Returns how many were reserved.
+    account (as many as a file may hold) where files are sent. What is frozen, or has no open route, is passed over.
+    Returns how many were reserved.
     """
     assert_in_operation()
     with connection.cursor() as cursor:
@@ -55,9 +59,9 @@ def reserve_due(plan: Plan, *, currency: str, cutoff: date, total: Decimal | Non
             with due as (
               select p.id, p.amount, p.due_date, p.external_id, route.account_id, route.bank_id, route.gateway,
                 sum(p.amount) over (order by p.due_date, p.external_id) as running
-              from treasury_payouts p {_ROUTED}
+              from treasury_payouts p {ROUTED}
               where p.currency = %(currency)s and p.due_date <= %(cutoff)s and p.status = 'payable'
-                and route.account_id is not null),
+                and route.account_id is not null and not {FROZEN_PAYOUT}),
             taken as (
               update treasury_payouts p set status = 'reserved', plan_id = %(plan)s
               from due where p.id = due.id and p.status = 'payable'
@@ -87,12 +91,16 @@ def left_out(*, currency: str, cutoff: date) -> LeftOut:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            select count(*) filter (where route.account_id is not null),
-              coalesce(sum(p.amount) filter (where route.account_id is not null), 0),
-              count(*) filter (where route.account_id is null),
-              coalesce(sum(p.amount) filter (where route.account_id is null), 0)
-            from treasury_payouts p {_ROUTED}
-            where p.currency = %s and p.due_date <= %s and p.status = 'payable'
+            with due as (
+              select p.amount, case when {FROZEN_PAYOUT} then 'frozen' when route.account_id is null then 'unroutable'
+                else 'beyond' end as why
+              from treasury_payouts p {ROUTED}
+              where p.currency = %s and p.due_date <= %s and p.status = 'payable')
+            select count(*) filter (where why = 'beyond'), coalesce(sum(amount) filter (where why = 'beyond'), 0),
+              count(*) filter (where why = 'unroutable'),
+              coalesce(sum(amount) filter (where why = 'unroutable'), 0),
+              count(*) filter (where why = 'frozen'), coalesce(sum(amount) filter (where why = 'frozen'), 0)
+            from due
             """,
             [currency, cutoff],
         )
@@ -175,6 +183,7 @@ class AccountLine:
     fee: Decimal
     bank_status: str
     account_status: str
+    swept: Decimal  # promised to sweeps, so no payout may count on it
 
 
 def account_lines(plan: Plan) -> list[AccountLine]:
@@ -183,7 +192,9 @@ def account_lines(plan: Plan) -> list[AccountLine]:
         cursor.execute(
             """
             select a.id, a.iban, b.code, b.gateway, i.currency, count(*), sum(i.amount), a.ledger_balance,
-              count(*) * b.fee_per_payment, b.status, a.status
+              count(*) * b.fee_per_payment, b.status, a.status,
+              (select coalesce(sum(w.amount), 0) from treasury_sweeps w
+               where w.account_id = a.id and w.status = 'planned')
             from treasury_instructions i
               join treasury_payouts p on p.id = i.payout_id
               join treasury_accounts a on a.id = i.account_id join treasury_banks b on b.id = i.bank_id
@@ -207,28 +218,85 @@ def payees(plan: Plan) -> int:
         return int(row[0])
 
 
+def led_elsewhere(plan: Plan) -> list[tuple[str, str, int]]:
+    """Planned payments whose corridor leads through another account by now: corridor, that account, how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            with p as (
+              select i.account_id, i.currency, p.country, count(*) as count
+              from treasury_instructions i join treasury_payouts p on p.id = i.payout_id
+              where i.plan_id = %s and i.status = 'planned' group by 1, 2, 3)
+            select concat_ws('/', p.currency, p.country), a.iban, sum(p.count)::int
+            from p {ROUTED} join treasury_accounts a on a.id = route.account_id
+            where route.account_id <> p.account_id group by 1, 2 order by 1, 2
+            """,
+            [plan.pk],
+        )
+        return [(corridor, account, count) for corridor, account, count in cursor.fetchall()]
+
+
+def frozen_since(plan: Plan) -> int:
+    """How many planned payments go to a frozen beneficiary, or are of a frozen merchant, by now."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            select count(*) from treasury_instructions i join treasury_payouts p on p.id = i.payout_id
+            where i.plan_id = %s and i.status = 'planned' and {FROZEN_PAYOUT}
+            """,
+            [plan.pk],
+        )
+        row = cursor.fetchone()
+        return int(row[0])
+
+
 DUPLICATE_DAYS = 7
 
 
 def likely_duplicates(plan: Plan, *, limit: int = 20) -> tuple[int, list[dict[str, str]]]:
-    """Payouts of the plan whose payee is to get, or got, the same amount within days; how many, and the first."""
+    """Payouts of the plan whose payee is to get, or got, the same amount within days; how many, and the first pairs.
+
+    Within days of each other they are due, or the other one was sent that recently. Two of the same plan are one pair.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            select p.external_id, min(q.external_id), p.beneficiary_name, p.amount, p.currency, count(*) over ()
-            from treasury_instructions i join treasury_payouts p on p.id = i.payout_id
-              join treasury_payouts q on q.iban = p.iban and q.amount = p.amount and q.currency = p.currency
-                and q.id <> p.id and abs(q.due_date - p.due_date) <= %s
-                and q.status in ('reserved', 'sending', 'sent', 'settled')
-                and (q.plan_id is distinct from p.plan_id or q.external_id < p.external_id)
-            where i.plan_id = %s and i.status = 'planned'
-            group by p.id order by p.external_id limit %s
+            with mine as (
+              select p.* from treasury_instructions i join treasury_payouts p on p.id = i.payout_id
+              where i.plan_id = %(plan)s and i.status = 'planned'),
+            pairs as (
+              select p.external_id, q.external_id as like, q.status, q.due_date, q.plan_id, p.beneficiary_name,
+                p.amount, p.currency,
+                (select max(sent.sent_at) from treasury_instructions sent
+                 where sent.payout_id = q.id and sent.status in ('sent', 'settled')) as sent_at,
+                abs(q.due_date - p.due_date) <= %(days)s as due_close
+              from mine p join treasury_payouts q on q.iban = p.iban and q.amount = p.amount
+                and q.currency = p.currency and q.id <> p.id and q.status in ('reserved', 'sending', 'sent', 'settled')
+                and (q.plan_id is distinct from p.plan_id or q.external_id < p.external_id)),
+            close as (
+              select *, dense_rank() over (order by external_id) as nth from pairs
+              where due_close or sent_at > now() - make_interval(days => %(days)s))
+            select c.external_id, c.like, c.status, c.due_date, coalesce(c.sent_at::date::text, ''),
+              coalesce(plan.external_id, ''), c.beneficiary_name, c.amount, c.currency,
+              (select coalesce(max(nth), 0) from close)
+            from close c left join ops_plans plan on plan.id = c.plan_id
+            order by c.external_id, c.like limit %(limit)s
             """,
-            [DUPLICATE_DAYS, plan.pk, limit],
+            {"plan": plan.pk, "days": DUPLICATE_DAYS, "limit": limit},
         )
         rows = cursor.fetchall()
     found = [
-        {"payout": mine, "like": other, "beneficiary": name, "amount": f"{amount:f}", "currency": currency}
-        for mine, other, name, amount, currency, _ in rows
+        {
+            "payout": mine,
+            "like": other,
+            "status": status,
+            "due": due.isoformat(),
+            "sent": sent,
+            "plan": of_plan,
+            "beneficiary": name,
+            "amount": f"{amount:f}",
+            "currency": currency,
+        }
+        for mine, other, status, due, sent, of_plan, name, amount, currency, _ in rows
     ]
-    return (rows[0][5] if rows else 0), found
+    return (rows[0][-1] if rows else 0), found

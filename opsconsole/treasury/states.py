@@ -58,7 +58,7 @@ class PayoutState(States):
     def table(cls) -> dict[str, frozenset[str]]:
         """Sent to payable is a recall; sending back to payable or reserved is a submission that never happened.
 
-        Failed to reserved is the same plan trying again.
+        Failed to reserved is the same plan trying again. A bank may give back what it had settled, days later.
         """
         return {
             cls.PAYABLE: frozenset({cls.RESERVED, cls.HELD}),
@@ -66,6 +66,7 @@ class PayoutState(States):
             cls.RESERVED: frozenset({cls.PAYABLE, cls.SENDING}),
             cls.SENDING: frozenset({cls.SENT, cls.FAILED, cls.PAYABLE, cls.RESERVED}),
             cls.SENT: frozenset({cls.SETTLED, cls.RETURNED, cls.FAILED, cls.PAYABLE}),
+            cls.SETTLED: frozenset({cls.RETURNED}),
             cls.FAILED: frozenset({cls.PAYABLE, cls.RESERVED}),
             cls.RETURNED: frozenset({cls.PAYABLE}),
         }
@@ -95,6 +96,7 @@ class InstructionState(States):
             cls.PLANNED: frozenset({cls.SENDING, cls.RELEASED}),
             cls.SENDING: frozenset({cls.SENT, cls.FAILED, cls.PLANNED, cls.RELEASED}),
             cls.SENT: frozenset({cls.SETTLED, cls.RETURNED, cls.FAILED, cls.RECALLED}),
+            cls.SETTLED: frozenset({cls.RETURNED}),
             cls.FAILED: frozenset({cls.PLANNED}),
         }
 
@@ -104,6 +106,69 @@ class InstructionState(States):
         return frozenset({cls.PLANNED})
 
 
+class SweepState(States):
+    """One transfer between two accounts of ours; a transfer back is another one, that undoes it."""
+
+    PLANNED = "planned", _("planned")
+    SENDING = "sending", _("sending")
+    SENT = "sent", _("sent")
+    SETTLED = "settled", _("settled")
+    FAILED = "failed", _("failed")
+    RETURNED = "returned", _("returned")
+    RECALLED = "recalled", _("recalled")
+    RELEASED = "released", _("released")
+
+    @classmethod
+    def table(cls) -> dict[str, frozenset[str]]:
+        """As an instruction: released was never sent, failed to planned is the same plan trying again."""
+        return {
+            cls.PLANNED: frozenset({cls.SENDING, cls.RELEASED}),
+            cls.SENDING: frozenset({cls.SENT, cls.FAILED, cls.PLANNED}),
+            cls.SENT: frozenset({cls.SETTLED, cls.RETURNED, cls.FAILED, cls.RECALLED}),
+            cls.SETTLED: frozenset({cls.RETURNED}),
+            cls.FAILED: frozenset({cls.PLANNED}),
+        }
+
+    @classmethod
+    def starts(cls) -> frozenset[str]:
+        """Every sweep is born planned."""
+        return frozenset({cls.PLANNED})
+
+
+class BankFileState(States):
+    """A file of a bank is read chunk by chunk; whoever is interrupted goes on by importing it again."""
+
+    READING = "reading", _("reading")
+    IMPORTED = "imported", _("imported")
+
+    @classmethod
+    def table(cls) -> dict[str, frozenset[str]]:
+        """To its end: what cannot be read as a whole is refused before."""
+        return {cls.READING: frozenset({cls.IMPORTED})}
+
+    @classmethod
+    def starts(cls) -> frozenset[str]:
+        """Every file is born as one that is being read."""
+        return frozenset({cls.READING})
+
+
+class BreakState(States):
+    """What a bank says and our records do not: a person looks into it."""
+
+    OPEN = "open", _("open")
+    RESOLVED = "resolved", _("resolved")
+
+    @classmethod
+    def table(cls) -> dict[str, frozenset[str]]:
+        """Once."""
+        return {cls.OPEN: frozenset({cls.RESOLVED})}
+
+    @classmethod
+    def starts(cls) -> frozenset[str]:
+        """Every break is born open."""
+        return frozenset({cls.OPEN})
+
+
 # The payout is paid, or about to be: while an instruction of it is in one of these, there can be no other.
 LIVE_INSTRUCTIONS = (
     InstructionState.PLANNED,
@@ -111,6 +176,9 @@ LIVE_INSTRUCTIONS = (
     InstructionState.SENT,
     InstructionState.SETTLED,
 )
+# The money of a sweep is promised, under way or there: its step has no other, and nor has what it undoes.
+LIVE_SWEEPS = (SweepState.PLANNED, SweepState.SENDING, SweepState.SENT, SweepState.SETTLED)
+OPEN_SWEEPS = (SweepState.PLANNED, SweepState.SENDING, SweepState.SENT)
 # Not yet at an end: what metrics count and sweepers look after.
 OPEN_INSTRUCTIONS = (InstructionState.PLANNED, InstructionState.SENDING, InstructionState.SENT)
 # A plan has hold of the payout, or the money is on its way: its facts stand still.
@@ -133,6 +201,14 @@ class AccountKind(models.TextChoices):
     FUNDING = "funding", _("funding")
 
 
+class FreezeKind(models.TextChoices):
+    """What can be frozen: an account of ours, a payee by the IBAN, a merchant by the id."""
+
+    ACCOUNT = "account", _("account")
+    BENEFICIARY = "beneficiary", _("beneficiary")
+    MERCHANT = "merchant", _("merchant")
+
+
 class TransferKind(models.TextChoices):
     """Why money moved in the ledger, and between which kinds of account."""
 
@@ -141,6 +217,28 @@ class TransferKind(models.TextChoices):
     SETTLED = "settled", _("in transit to paid out")
     NOT_SENT = "not_sent", _("in transit to settlement: never went out")
     FAILED = "failed", _("in transit to settlement: refused by the bank")
-    RETURNED = "returned", _("in transit to settlement: came back")
+    RETURNED = "returned", _("back to settlement: the bank gave it back")
     RECALLED = "recalled", _("in transit to settlement: taken back")
-    SWEPT = "swept", _("settlement to settlement")
+    SWEPT = "swept", _("in transit to another settlement account of ours")
+
+
+class LineVerdict(models.TextChoices):
+    """What came of a line of a bank file."""
+
+    SETTLED = "settled", _("settled")
+    FAILED = "failed", _("failed")
+    RETURNED = "returned", _("returned")
+    ALREADY = "already", _("known already")
+    PENDING = "pending", _("on its way")
+    BREAK = "break", _("break")
+
+
+class BreakReason(models.TextChoices):
+    """Why a line of a bank file does not fit our records."""
+
+    NO_REFERENCE = "no_reference", _("names none of our references")
+    UNKNOWN_REFERENCE = "unknown_reference", _("unknown reference")
+    OTHER_AMOUNT = "other_amount", _("another amount")
+    OTHER_CURRENCY = "other_currency", _("another currency")
+    WRONG_ACCOUNT = "wrong_account", _("another account")
+    UNEXPECTED = "unexpected", _("does not follow from its state")

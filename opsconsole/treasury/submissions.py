@@ -16,10 +16,9 @@ from uuid import UUID
 from django.db import connection
 
 from opsconsole.core.operations import assert_in_operation
-from opsconsole.treasury import ledger
-from opsconsole.treasury.errors import AccountFrozen, BankPaused
+from opsconsole.treasury import closures, ledger
 from opsconsole.treasury.ledger import Movement
-from opsconsole.treasury.states import AccountState, BankState, TransferKind
+from opsconsole.treasury.states import TransferKind
 
 FIRST_POLL = timedelta(seconds=5)
 
@@ -56,18 +55,18 @@ def write(turn: Turn) -> None:
 
 
 def _starting(steps: list[UUID]) -> list[Movement]:
-    rows = _moved(
-        """
-        with gone as (
-          update treasury_instructions i set status = 'sending' where i.step_id = any(%(steps)s)
-            and i.status = 'planned' returning i.*),
-        moved as (
-          update treasury_payouts p set status = 'sending' from gone
-          where p.id = gone.payout_id and p.status = 'reserved' returning p.id)
-        """,
-        {"steps": steps},
-    )
-    _refuse_closed(rows)
+    with closures.refusals_in_words():  # a trigger looks whether each door is open, and keeps it so until the commit
+        rows = _moved(
+            """
+            with gone as (
+              update treasury_instructions i set status = 'sending' where i.step_id = any(%(steps)s)
+                and i.status = 'planned' returning i.*),
+            moved as (
+              update treasury_payouts p set status = 'sending' from gone
+              where p.id = gone.payout_id and p.status = 'reserved' returning p.id)
+            """,
+            {"steps": steps},
+        )
     return [
         Movement(
             kind=TransferKind.SENT,
@@ -178,10 +177,6 @@ class _Moved:
     amount: Decimal
     plan_id: UUID
     step_id: UUID
-    bank: str
-    bank_status: str
-    iban: str
-    account_status: str
 
 
 def _moved(moves: str, parameters: dict[str, Any]) -> list[_Moved]:
@@ -189,25 +184,14 @@ def _moved(moves: str, parameters: dict[str, Any]) -> list[_Moved]:
         cursor.execute(
             f"""
             {moves}
-            select g.end_to_end_id, s.attempt, g.account_id, t.id, g.currency, g.amount, g.plan_id, g.step_id,
-              b.name, b.status, a.iban, a.status
+            select g.end_to_end_id, s.attempt, g.account_id, t.id, g.currency, g.amount, g.plan_id, g.step_id
             from gone g join moved m on m.id = g.payout_id join ops_plan_steps s on s.id = g.step_id
-              join treasury_banks b on b.id = g.bank_id join treasury_accounts a on a.id = g.account_id
               join treasury_accounts t
                 on t.bank_id = g.bank_id and t.currency = g.currency and t.kind = 'in_transit'
             """,
             parameters,
         )
         return [_Moved(*row) for row in cursor.fetchall()]
-
-
-def _refuse_closed(rows: list[_Moved]) -> None:
-    """Raise BankPaused or AccountFrozen if any of these would go through one; what was moved is then undone."""
-    for row in rows:
-        if row.bank_status != BankState.ACTIVE:
-            raise BankPaused(f"{row.bank} is paused: nothing new goes to it.", bank=row.bank)
-        if row.account_status != AccountState.ACTIVE:
-            raise AccountFrozen(f"The account {row.iban} is frozen: nothing is paid from it.", account=row.iban)
 
 
 def _too_late(reasons: dict[UUID, str]) -> None:

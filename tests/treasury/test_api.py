@@ -139,7 +139,7 @@ class TestListing:
             ("search=Payee", 3),
             ("search=FR76%203000%206000%200112%203456%207890%20189", 1),
             ("search=%25", 0),
-            (f"plan={uuid4()}", 0),
+            ("plan=00000000-0000-4000-8000-000000000000", 0),
         ],
     )
     @pytest.mark.usefixtures("world")

@@ -37,7 +37,7 @@ def test_reads_a_payout() -> None:
     assert facts.due_date == date(2025, 8, 1)
     assert facts.row == (
         *("X-1", "Müller & Söhne", "DE25370400449046584330", "COBADEFFXXX", Decimal("1390.11"), "EUR"),
-        *(date(2025, 8, 1), ""),
+        *(date(2025, 8, 1), "", ""),
     )
 
 

@@ -10,16 +10,19 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from opsconsole.changes.admin.requesting import RequestChange, open_changes
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
+from opsconsole.core.admin.actions import Action, Button
 from opsconsole.core.admin.base import ConsoleAdmin, actor_of
 from opsconsole.core.admin.pages import Column, Facts, Section, Table
 from opsconsole.core.errors import Denied
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
 from opsconsole.journal.selectors import entries_of
 from opsconsole.treasury import access
-from opsconsole.treasury.models import Account, Bank, Instruction, Route
-from opsconsole.treasury.states import GatewayKind, InstructionState
+from opsconsole.treasury.admin import bank_sections
+from opsconsole.treasury.models import Account, Bank, Route
+from opsconsole.treasury.states import GatewayKind
 
 
 @admin.register(Bank)
@@ -29,6 +32,11 @@ class BankAdmin(ConsoleAdmin[Bank]):
     list_display = ("name", "code", "bic", "state", "way", "priority", "money_fee")
     list_filter = ("status", "gateway")
     ordering = ("priority", "code")
+    row_actions = (RequestChange("gateway", icon="settings_ethernet"),)
+
+    def list_actions(self) -> Sequence[Action[None]]:
+        """Ask for another one."""
+        return [RequestChange("bank", icon="add")]
 
     def visible(self, actor: Actor) -> QuerySet[Bank]:
         """The banks the actor may see; their secrets stay where they are."""
@@ -53,28 +61,35 @@ class BankAdmin(ConsoleAdmin[Bank]):
         """Its state."""
         return display.state_of(row)
 
+    def buttons(self, request: HttpRequest, row: Bank) -> list[Button]:
+        """Its own, and the plans that can be drafted from here."""
+        return [*super().buttons(request, row), *bank_sections.drafts_from(request, row, self._accounts(request, row))]
+
     def sections(self, request: HttpRequest, row: Bank) -> Sequence[Section]:
-        """Its accounts, its routes, what is on its way."""
-        entries = entries_of(row)[:SHOWN_ON_PAGES]
+        """What is on its way, what went through it, its accounts, its routes."""
+        accounts = self._accounts(request, row)
         return [
-            accounts_table(self._accounts(request, row)),
+            *bank_sections.closures(request, row),
+            *open_changes(row),
+            bank_sections.figures(row, accounts),
+            bank_sections.on_its_way(row),
+            bank_sections.payments_chart(accounts),
+            accounts_table(accounts),
             Table(
                 _("Routes through it"),
                 [_("corridor"), _("account")],
                 [
-                    [display.row_link(route), route.account.name]
+                    [display.row_link(route), display.row_link(route.account)]
                     for route in Route.objects.filter(bank=row)
                     .select_related("account")
                     .order_by("currency", "country")
                 ],
                 empty=_("No route leads through this bank."),
             ),
-            timeline(request, entries, more=all_entries_of(Bank._meta.db_table, row.pk)),
         ]
 
     def side(self, _request: HttpRequest, row: Bank) -> Sequence[Section]:
-        """How it is spoken to."""
-        unsettled = Instruction.objects.filter(bank=row, status=InstructionState.SENT).count()
+        """How it is spoken to, and how it answers."""
         has_secret = Bank.objects.filter(pk=row.pk).exclude(secret="").exists()
         return [
             Facts(
@@ -89,9 +104,18 @@ class BankAdmin(ConsoleAdmin[Bank]):
                     (_("answers status probes"), display.yes_no(row.probing)),
                     (_("fee per payment"), display.amount(row.fee_per_payment)),
                     (_("priority"), row.priority),
-                    (_("sent, not settled yet"), display.number(unsettled)),
                 ],
-            )
+            ),
+            bank_sections.answers(row),
+        ]
+
+    def foot(self, request: HttpRequest, row: Bank) -> Sequence[Section]:
+        """What went wrong, what closed it, what was done to it."""
+        entries = entries_of(row)[:SHOWN_ON_PAGES]
+        return [
+            *bank_sections.refusals(request, row),
+            *bank_sections.closing_history(request, row),
+            timeline(request, entries, more=all_entries_of(Bank._meta.db_table, row.pk)),
         ]
 
     def _accounts(self, request: HttpRequest, bank: Bank) -> list[Account]:

@@ -33,7 +33,8 @@ class ImportForm(ActionForm):
     file = forms.FileField(
         label=_("File"),
         help_text=format_lazy(
-            _("CSV in UTF-8, plain or gzip, at most 50 MB, with the columns {columns}."), columns=", ".join(COLUMNS)
+            _("CSV in UTF-8, plain or gzip, at most 50 MB, with the columns {columns}; merchant may be left out."),
+            columns=", ".join(COLUMNS),
         ),
         widget=forms.FileInput({"accept": ".csv,.gz,text/csv,application/gzip"}),
     )

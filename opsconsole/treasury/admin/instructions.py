@@ -15,6 +15,7 @@ from opsconsole.core.admin import display
 from opsconsole.core.admin.base import ConsoleAdmin
 from opsconsole.core.admin.filters import StatusWithin
 from opsconsole.core.admin.pages import Facts, Section
+from opsconsole.treasury import access
 from opsconsole.treasury.models import Instruction
 from opsconsole.treasury.states import OPEN_INSTRUCTIONS, InstructionState
 
@@ -33,9 +34,9 @@ class InstructionAdmin(ConsoleAdmin[Instruction]):
     search_help_text = _("An EndToEndId, or a payout's external id, in full")
 
     def visible(self, actor: Actor) -> QuerySet[Instruction]:
-        """All, for those who may see any."""
-        actor.require("treasury.view_instruction")
-        return Instruction.objects.select_related("payout", "plan", "account", "step", "bank").defer("bank__secret")
+        """The instructions the actor may see."""
+        rows = access.visible_instructions(actor)
+        return rows.select_related("payout", "plan", "account", "step", "bank").defer("bank__secret")
 
     def find(self, rows: QuerySet[Instruction], words: str) -> QuerySet[Instruction]:
         """What an index finds."""

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
+from opsconsole.changes.admin.requesting import RequestChange, open_changes
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import Action, OptionalReasonForm, Press, ReasonForm, then
-from opsconsole.core.admin.base import ConsoleAdmin
-from opsconsole.core.admin.display import Text
+from opsconsole.core.admin.actions import Action, Button, OptionalReasonForm, Press, ReasonForm, then
+from opsconsole.core.admin.base import ConsoleAdmin, actor_of
+from opsconsole.core.admin.display import UUID_FORM, Text
 from opsconsole.core.admin.pages import Column, Facts, Notice, Section, Table
 from opsconsole.core.idempotency import Answer
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
 from opsconsole.journal.selectors import entries_of
 from opsconsole.treasury import access, selectors
+from opsconsole.treasury.admin import payout_story
+from opsconsole.treasury.admin.freezes import freezes_on
+from opsconsole.treasury.admin.holding import MOST, NAMED, TICKED, HoldSeveral, ReleaseSeveral
 from opsconsole.treasury.admin.imports import ImportPayouts
+from opsconsole.treasury.admin.leading import may_see, payment_link
 from opsconsole.treasury.models import Instruction, Payout
 from opsconsole.treasury.services import payouts
-from opsconsole.treasury.states import PayoutState
+from opsconsole.treasury.states import FIXED_PAYOUTS, PayoutState
 
 
 def size_of(payout: Payout) -> dict[str, str]:
@@ -148,7 +157,7 @@ def instructions_table(instructions: QuerySet[Instruction], title: Text, empty: 
         ],
         [
             [
-                display.row_link(one),
+                payment_link(one),
                 display.state_of(one),
                 display.money(one.amount, one.currency),
                 display.row_link(one.plan),
@@ -164,6 +173,17 @@ def instructions_table(instructions: QuerySet[Instruction], title: Text, empty: 
     )
 
 
+def _leading_to(action: str) -> Callable[..., HttpResponse]:
+    """A choice of the list: on to the form of an action, with those ticked."""
+
+    def lead(model_admin: ConsoleAdmin[Payout], _request: HttpRequest, rows: QuerySet[Payout]) -> HttpResponse:
+        ticked = [(TICKED, str(pk)) for pk in rows.values_list("pk", flat=True)[:MOST]]
+        form = reverse(f"{model_admin.admin_site.name}:{model_admin.url_name(action)}")
+        return HttpResponseRedirect(f"{form}?{urlencode(ticked)}")
+
+    return lead
+
+
 @admin.register(Payout)
 class PayoutAdmin(ConsoleAdmin[Payout]):
     """Payouts, the newest first."""
@@ -174,11 +194,42 @@ class PayoutAdmin(ConsoleAdmin[Payout]):
     ordering = ("-id",)
     search_fields = ("external_id",)
     search_help_text = _("The beginning of an id or of a payee's name, or a whole IBAN")
-    row_actions = (HoldPayout(), ReleasePayout(), RetryPayout())
+    row_actions = (
+        HoldPayout(),
+        ReleasePayout(),
+        RetryPayout(),
+        RequestChange("beneficiary", icon="edit", when=lambda payout: payout.status not in FIXED_PAYOUTS),
+    )
 
     def list_actions(self) -> Sequence[Action[None]]:
         """Bring some in."""
-        return [ImportPayouts()]
+        return [ImportPayouts(), HoldSeveral(), ReleaseSeveral()]
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """What can be done with the rows that are ticked, by whoever may: they then stand in the form of the action."""
+        if not actor_of(request).may(HoldSeveral.permission):
+            return {}
+        return {
+            "hold_ticked": (_leading_to(HoldSeveral.name), "hold_ticked", _("Hold those ticked")),
+            "release_ticked": (_leading_to(ReleaseSeveral.name), "release_ticked", _("Release those ticked")),
+        }
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list; a POST leads those ticked on to the form of an action, and changes nothing."""
+        if request.method == "POST":
+            return super(ConsoleAdmin, self).changelist_view(request, extra_context)
+        return super().changelist_view(request, extra_context)
+
+    def action_view(
+        self, request: HttpRequest, *, action: Action[Any], object_id: str | None = None
+    ) -> HttpResponseBase:
+        """An action's form; those ticked stand in it."""
+        response = super().action_view(request, action=action, object_id=object_id)
+        ticked = [pk for pk in request.GET.getlist(TICKED) if UUID_FORM.fullmatch(pk)][:MOST]
+        if ticked and request.method == "GET" and isinstance(response, TemplateResponse) and response.context_data:
+            rows = self.get_queryset(request).filter(pk__in=ticked).order_by("external_id")
+            response.context_data["form"].initial[NAMED] = "\n".join(rows.values_list("external_id", flat=True))
+        return response
 
     def visible(self, actor: Actor) -> QuerySet[Payout]:
         """The payouts the actor may see."""
@@ -216,25 +267,44 @@ class PayoutAdmin(ConsoleAdmin[Payout]):
         """Its state."""
         return display.state_of(row)
 
+    def buttons(self, request: HttpRequest, row: Payout) -> list[Button]:
+        """Its own, and the freezes that can be drafted from here."""
+        return [*super().buttons(request, row), *payout_story.drafts_from(request, row)]
+
     def sections(self, request: HttpRequest, row: Payout) -> Sequence[Section]:
         """Who, how much, what became of it."""
         held = [Notice(row.hold_reason, "warn", _("Held"))] if row.hold_reason else []
-        entries = entries_of(row)[:SHOWN_ON_PAGES]
         return [
+            *freezes_on(payout=row),
             *held,
+            *open_changes(row),
+            *payout_story.alike(row),
+            *payout_story.story(request, row),
+            timeline(request, entries_of(row)[:SHOWN_ON_PAGES], more=all_entries_of(Payout._meta.db_table, row.pk)),
+        ]
+
+    def side(self, _request: HttpRequest, row: Payout) -> Sequence[Section]:
+        """Who is to be paid what."""
+        return [
             Facts(
                 _("Payout"),
                 [
                     (_("amount"), display.money(row.amount, row.currency)),
                     (_("to"), row.beneficiary_name),
-                    (_("IBAN"), display.code(row.iban)),
+                    (_("IBAN"), display.link(display.list_url(Payout, q=row.iban), row.iban)),
                     (_("BIC"), display.code(row.bic)),
                     (_("due"), row.due_date.isoformat()),
                     (_("remittance"), row.remittance or display.NOTHING),
+                    (_("merchant"), row.merchant or display.NOTHING),
                     (_("plan"), display.row_link(row.plan)),
                     (_("came in"), display.moment(row.created_at)),
                 ],
-            ),
-            instructions_table(row.instructions.order_by("-id"), _("Submissions"), _("It was never part of a plan.")),
-            timeline(request, entries, more=all_entries_of(Payout._meta.db_table, row.pk)),
+            )
         ]
+
+    def foot(self, request: HttpRequest, row: Payout) -> Sequence[Section]:
+        """Each submission with its references."""
+        if not may_see(request, Instruction):
+            return []
+        submissions = row.instructions.order_by("-id")
+        return [instructions_table(submissions, _("Submissions"), _("It was never part of a plan."))]

@@ -15,6 +15,7 @@ from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.base import ConsoleAdmin
 from opsconsole.core.admin.pages import Column, Facts, Section, Table
+from opsconsole.treasury import access
 from opsconsole.treasury.models import Leg, Transfer
 
 
@@ -38,9 +39,8 @@ class TransferAdmin(ConsoleAdmin[Transfer]):
     search_help_text = _("A reference, in full")
 
     def visible(self, actor: Actor) -> QuerySet[Transfer]:
-        """All, for those who may see any."""
-        actor.require("treasury.view_transfer")
-        return Transfer.objects.select_related("plan", "step").prefetch_related("legs")
+        """The transfers the actor may see."""
+        return access.visible_transfers(actor).select_related("plan", "step").prefetch_related("legs")
 
     def find(self, rows: QuerySet[Transfer], words: str) -> QuerySet[Transfer]:
         """What an index finds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from opsconsole.core.actors import Actor
@@ -16,6 +17,7 @@ from opsconsole.treasury.payout_rows import insert_new
 from opsconsole.treasury.states import PayoutState
 
 MAX_REASON = 2000
+MOST_NAMED = 10
 
 
 @operation
@@ -48,6 +50,24 @@ def hold_payout(*, payout_id: UUID, reason: str, actor: Actor) -> Payout:
 
 
 @operation
+def hold_payouts(*, payout_ids: Sequence[UUID], reason: str, actor: Actor) -> int:
+    """Hold several payable payouts for one reason, all of them or none; how many.
+
+    Raises WrongState with those that are not payable.
+    """
+    said = _said(reason)
+    return _move_all(access.payouts_for(actor, payout_ids), PayoutState.HELD, "payout.held", actor=actor, reason=said)
+
+
+@operation
+def release_payouts(*, payout_ids: Sequence[UUID], actor: Actor, reason: str = "") -> int:
+    """Release several held payouts, all of them or none; how many. Raises WrongState with those that are not held."""
+    said = _said(reason, needed=False)
+    payouts = access.payouts_for(actor, payout_ids)
+    return _move_all(payouts, PayoutState.PAYABLE, "payout.released", actor=actor, reason=said)
+
+
+@operation
 def release_payout(*, payout_id: UUID, actor: Actor, reason: str = "") -> Payout:
     """Make a held payout payable again; raises WrongState for one that is not held."""
     payout = access.payout_for(actor, payout_id)
@@ -76,6 +96,22 @@ def _move(payout: Payout, state: PayoutState, verb: str, *, actor: Actor, reason
     payout.save(update_fields=["status", "hold_reason", "plan"])
     record(actor, verb, payout, before={"status": was}, after={"status": payout.status}, reason=reason)
     return payout
+
+
+def _move_all(payouts: Sequence[Payout], state: PayoutState, verb: str, *, actor: Actor, reason: str) -> int:
+    wanted = PayoutState.PAYABLE if state == PayoutState.HELD else PayoutState.HELD
+    others = [payout.external_id for payout in payouts if payout.status != wanted]
+    if others:
+        raise WrongState(
+            f"{', '.join(others[:MOST_NAMED])} cannot become {state.label}: only what is {wanted.label} can.",
+            payouts=others,
+            wanted=wanted.value,
+        )
+    hold_reason = reason if state == PayoutState.HELD else ""
+    Payout.objects.filter(pk__in=[payout.pk for payout in payouts]).update(status=state, hold_reason=hold_reason)
+    for payout in payouts:  # an entry each: what was done to a payout stands on its page
+        record(actor, verb, payout, before={"status": wanted.value}, after={"status": state.value}, reason=reason)
+    return len(payouts)
 
 
 def _said(reason: str, *, needed: bool = True) -> str:

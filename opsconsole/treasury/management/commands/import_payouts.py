@@ -27,9 +27,10 @@ class Command(ConsoleCommand):
     """Loads the good rows of a file, says of every other why not, and ends with status 0 only if there was none."""
 
     help = (
-        f"Load payouts from a CSV file in UTF-8, plain or gzip, with the columns {', '.join(COLUMNS)}. Rows that are"
-        " there already are left alone, so a file may be loaded again, also to go on after an interruption. Bad rows"
-        " are reported with line, column and reason. Exit status: 0 if no row was refused, else 1."
+        f"Load payouts from a CSV file in UTF-8, plain or gzip, with the columns {', '.join(COLUMNS)}; merchant may be"
+        " left out. Rows that are there already are left alone, so a file may be loaded again, also to go on after an"
+        " interruption. Bad rows are reported with line, column and reason. Exit status: 0 if no row was refused, else"
+        " 1."
     )
     demo_user = "finance_ops"
 

@@ -11,3 +11,10 @@ class NotificationsConfig(AppConfig):
     name = "opsconsole.notifications"
     label = "notifications"
     verbose_name = "Notifications"
+
+    def ready(self) -> None:
+        """Listen to every event, in the words of the catalogue; have the facts told to Prometheus."""
+        from opsconsole.core.outbox import subscribe  # noqa: PLC0415 - models are not loaded yet when this module is
+        from opsconsole.notifications import catalogue, metrics  # noqa: F401, PLC0415 - importing them registers
+
+        subscribe("opsconsole.notifications.jobs.fan_out", "*")

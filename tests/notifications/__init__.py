@@ -1,0 +1,1 @@
+"""Tests of notifications, against real receivers in processes of their own."""

@@ -19,12 +19,15 @@ MENU: Final[list[tuple[Text, list[tuple[str, Text, str]]]]] = [
             ("plans.Plan", _("Plans"), "assignment"),
             ("plans.Run", _("Runs"), "directions_run"),
             ("plans.Step", _("Steps"), "footprint"),
+            ("plans.Calendar", _("Freeze calendars"), "event_busy"),
         ],
     ),
     (
         _("Approvals"),
         [
             ("approvals.Request", _("Requests"), "how_to_vote"),
+            ("changes.Change", _("Changes"), "rule_settings"),
+            ("approvals.Review", _("Reviews"), "rate_review"),
             ("approvals.Policy", _("Policies"), "policy"),
             ("approvals.SignerKey", _("Signer keys"), "key"),
         ],
@@ -36,7 +39,11 @@ MENU: Final[list[tuple[Text, list[tuple[str, Text, str]]]]] = [
             ("treasury.Account", _("Accounts"), "account_balance_wallet"),
             ("treasury.Payout", _("Payouts"), "payments"),
             ("treasury.Instruction", _("Instructions"), "send_money"),
+            ("treasury.Sweep", _("Sweeps"), "move_down"),
+            ("treasury.BankFile", _("Bank files"), "description"),
+            ("treasury.Break", _("Breaks"), "rule"),
             ("treasury.Route", _("Routes"), "alt_route"),
+            ("treasury.Freeze", _("Freezes"), "ac_unit"),
             ("treasury.Transfer", _("Transfers"), "swap_horiz"),
         ],
     ),
@@ -47,7 +54,28 @@ MENU: Final[list[tuple[Text, list[tuple[str, Text, str]]]]] = [
             ("journal.Checkpoint", _("Checkpoints"), "verified"),
         ],
     ),
-    (_("People"), [("core.User", _("Users"), "group")]),
+    (
+        _("Watch"),
+        [
+            ("monitoring.Incident", _("Incidents"), "emergency"),
+            ("monitoring.Check", _("Daily checklist"), "checklist"),
+        ],
+    ),
+    (
+        _("People"),
+        [
+            ("core.User", _("Users"), "group"),
+            ("identity.SecondFactor", _("Second factors"), "phonelink_lock"),
+        ],
+    ),
+    (
+        _("Notifications"),
+        [
+            ("notifications.Subscription", _("My notifications"), "notifications"),
+            ("notifications.Channel", _("Channels"), "campaign"),
+            ("notifications.Delivery", _("Deliveries"), "outgoing_mail"),
+        ],
+    ),
     (
         _("System"),
         [
@@ -89,4 +117,8 @@ def _list_url(label: str) -> str:
 
 def account_links(_request: HttpRequest) -> list[dict[str, Any]]:
     """What stands under the viewer's name."""
-    return [{"title": _("API documentation"), "link": reverse("docs")}]
+    return [
+        {"title": _("My password and tokens"), "link": reverse("admin:knox_authtoken_changelist")},
+        {"title": _("Second factor"), "link": reverse("admin:second_factor")},
+        {"title": _("API documentation"), "link": reverse("docs")},
+    ]

@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable, Iterable
 
 from opsconsole.approvals.defaults import POLICIES
-from opsconsole.approvals.states import RequestState
+from opsconsole.approvals.states import RequestState, ReviewState
+from opsconsole.changes.states import ChangeState
 from opsconsole.core import metrics
 from opsconsole.core.roles import ROLES
 from opsconsole.core.states import States
@@ -21,6 +22,8 @@ MACHINES: dict[str, type[States]] = {
     "Run": RunState,
     "Step": StepState,
     "Approval request": RequestState,
+    "Review": ReviewState,
+    "Change": ChangeState,
     "Payout": PayoutState,
     "Instruction": InstructionState,
     "Bank": BankState,
@@ -58,7 +61,7 @@ def plan_types() -> str:
         lines += [
             f"## `{plan_type.name}`",
             "",
-            plan_type.summary,
+            str(plan_type.summary),
             "",
             "```json",
             json.dumps(plan_type.example, indent=2),
@@ -67,6 +70,10 @@ def plan_types() -> str:
             f"By default {_slots(policy['slots'])} must agree, and {_either(policy['executors'])} may execute.",
             "",
         ]
+        if reviewers := policy.get("reviewers"):
+            lines += [f"Afterwards {reviewers} people who had no part in it review it.", ""]
+        if plan_type.break_glass:
+            lines += ["In an emergency one person may execute it alone (break-glass).", ""]
         for threshold in policy.get("thresholds", ()):
             signed = ", everybody signed" if threshold["signature_required"] else ""
             lines += [

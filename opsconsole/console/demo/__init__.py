@@ -1,4 +1,4 @@
-"""Demo data: people, two banks with money, and 200 real payments. Never in production.
+"""Demo data: people, three banks with money, and 200 real payments. Never in production.
 
 `payouts.csv` is an extract of the payments of the Greater London Authority, 2008 to 2013 (public domain, PDDL), with
 IBANs made from the payees' names; the full file can be imported on top of it.

@@ -26,6 +26,7 @@ from opsconsole.treasury.states import GatewayKind
 EXTRACT: Final = Path(__file__).parent / "payouts.csv"
 OPENING: Final = Decimal("1100000000.00")  # the whole file pays out 1,015,897,230.54
 SANDBOX_IBAN: Final = "DE36100100100000000001"
+SECOND_IBAN: Final = "DE09100100100000000002"
 FILE_IBAN: Final = "FR4030004000030000000000172"
 
 
@@ -45,6 +46,21 @@ def seed_money(*, bank_url: str, actor: Actor) -> Totals:
         ),
         actor=actor,
     )
+    # The same sandbox under another name: payments can be led over to it.
+    second = set_up_bank(
+        facts=BankFacts(
+            code="sandbox2",
+            name="Second Sandbox Bank",
+            bic="SANDDEFF002",
+            gateway=GatewayKind.HTTP,
+            priority=15,
+            base_url=bank_url,
+            key_id=settings.SANDBOX_BANK_KEY_ID,
+            secret=settings.SANDBOX_BANK_SECRET,
+            fee_per_payment=Decimal("0.30"),
+        ),
+        actor=actor,
+    )
     filebank = set_up_bank(
         facts=BankFacts(
             code="filebank",
@@ -57,6 +73,7 @@ def seed_money(*, bank_url: str, actor: Actor) -> Totals:
         actor=actor,
     )
     account_id = _account(sandbox.pk, "Molam payouts at Sandbox Bank", SANDBOX_IBAN, actor=actor)
+    _account(second.pk, "Molam payouts at Second Sandbox Bank", SECOND_IBAN, actor=actor)
     _account(filebank.pk, "Molam payouts at File Bank", FILE_IBAN, actor=actor)
     open_route(currency="EUR", country=None, account_id=account_id, actor=actor)
     _tell_the_sandbox_bank()
@@ -82,7 +99,9 @@ def _account(bank_id: UUID, name: str, iban: str, *, actor: Actor) -> UUID:
 
 def _tell_the_sandbox_bank() -> None:
     # By a file, since the bank is another process that starts after this.
-    accounts = [{"iban": SANDBOX_IBAN, "currency": "EUR", "opening_balance": f"{OPENING:f}"}]
+    accounts = [
+        {"iban": iban, "currency": "EUR", "opening_balance": f"{OPENING:f}"} for iban in (SANDBOX_IBAN, SECOND_IBAN)
+    ]
     path = bank_accounts_file()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_suffix(f".{os.getpid()}")

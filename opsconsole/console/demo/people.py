@@ -31,6 +31,7 @@ ROLE_OF: Final = {
     "risk_manager": "risk_manager",
     "risk_manager2": "risk_manager",
     "admin": "admin",
+    "admin2": "admin",
 }
 
 _WORDS: Final = (

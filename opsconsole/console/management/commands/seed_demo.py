@@ -23,7 +23,7 @@ class NotInProduction(RuleBroken):
 class Command(ConsoleCommand):
     """Puts in place what is missing of the demo data; safe and quick to repeat."""
 
-    help = "Put the demo data in place: users named after their roles, two banks with money, 200 real payments."
+    help = "Put the demo data in place: users named after their roles, three banks with money, 200 real payments."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Where the sandbox bank will be."""
@@ -43,6 +43,6 @@ class Command(ConsoleCommand):
         payouts = seed_money(bank_url=options["bank_url"], actor=actor)
         if options["verbosity"] > 0:
             self.stdout.write(
-                f"{len(people)} demo users ({credentials_file()}), 2 banks, {payouts.loaded + payouts.known} payouts"
+                f"{len(people)} demo users ({credentials_file()}), 3 banks, {payouts.loaded + payouts.known} payouts"
                 f" of which {payouts.loaded} are new."
             )

@@ -1,11 +1,46 @@
 "use strict";
 
-// A section with data-live is asked for again until what it shows has ended; then the page is loaded afresh, so that
-// its buttons fit. Hidden pages do not ask.
-function keepLive(section) {
-  const inside = section.querySelector("[data-live-inside]");
-  const note = section.querySelector("[data-live-note]");
-  const pause = 2000;
+// --- what is said without a page of its own ---
+
+function say(text) {
+  let place = document.getElementById("ops-toasts");
+  if (!place) {
+    place = document.createElement("div");
+    place.id = "ops-toasts";
+    place.setAttribute("role", "status");
+    document.body.append(place);
+  }
+  const toast = document.createElement("p");
+  toast.textContent = text;
+  place.append(toast);
+  setTimeout(() => toast.remove(), 4000);
+}
+
+// --- copying ---
+
+async function copy(button) {
+  const beside = "copyBeside" in button.dataset;
+  const text = beside ? button.previousElementSibling.textContent : button.dataset.copy;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Without https a browser has no clipboard for scripts; the old way takes what is selected.
+    const field = document.createElement("textarea");
+    field.value = text;
+    field.className = "ops-unseen";
+    document.body.append(field);
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+    button.focus();
+  }
+  say(button.dataset.said);
+}
+
+// --- pages that look again by themselves ---
+
+// Ask for `url` every `pause` ms while the page is in front; `take(answer, body)` returns false to stop.
+function lookAgain(url, pause, take, lost) {
   let seen = new Date();
 
   async function look() {
@@ -14,27 +49,78 @@ function keepLive(section) {
       return;
     }
     try {
-      const answer = await fetch(section.dataset.live, {
+      const answer = await fetch(url, {
         credentials: "same-origin",
         redirect: "error",
         signal: AbortSignal.timeout(10000),
       });
       if (!answer.ok) throw new Error(String(answer.status));
-      inside.innerHTML = await answer.text();
+      const body = await answer.text();
       seen = new Date();
-      note.textContent = "";
-      if (answer.headers.get("Ops-Live") === "no") {
-        window.location.reload();
-        return;
-      }
-    } catch (problem) {
-      note.textContent = `${note.dataset.lost} ${seen.toISOString().slice(11, 19)} UTC`;
+      lost("");
+      if (take(answer, body) === false) return;
+    } catch {
+      lost(`${seen.toISOString().slice(11, 19)} UTC`);
     }
     setTimeout(look, pause);
   }
 
   setTimeout(look, pause);
 }
+
+// A section with data-live is asked for again until what it shows has ended; then the page is loaded afresh, so that
+// its buttons fit.
+function keepLive(section) {
+  const inside = section.querySelector("[data-live-inside]");
+  const note = section.querySelector("[data-live-note]");
+  const spoken = section.querySelector("[data-live-said]");
+  let told = "";
+  let shown = "";
+  lookAgain(
+    section.dataset.live,
+    2000,
+    (answer, body) => {
+      if (body !== shown) inside.innerHTML = body; // what has not changed keeps its focus
+      shown = body;
+      const bar = inside.querySelector("[role=progressbar]");
+      // Every tenth of the way is said aloud; more often would drown everything else.
+      const now = bar ? String(Math.floor(Number(bar.getAttribute("aria-valuenow")) / 10) * 10) : "";
+      if (spoken && now !== told) {
+        told = now;
+        spoken.textContent = `${now} %`;
+      }
+      if (answer.headers.get("Ops-Live") === "no") {
+        window.location.reload();
+        return false;
+      }
+      return true;
+    },
+    (since) => {
+      const text = since ? `${note.dataset.lost} ${since}` : "";
+      if (note.textContent !== text) note.textContent = text;
+      section.classList.toggle("ops-lost", Boolean(since));
+    },
+  );
+}
+
+// Something with data-watch has a token of what it shows; when another one comes, the page is loaded afresh.
+function watch(place) {
+  lookAgain(
+    place.dataset.watch,
+    5000,
+    (_answer, body) => {
+      if (body.trim() === place.dataset.token) return true;
+      window.location.reload();
+      return false;
+    },
+    (since) => {
+      const text = since ? `${place.dataset.lost} ${since}` : "";
+      if (place.textContent !== text) place.textContent = text;
+    },
+  );
+}
+
+// --- forms ---
 
 // A form with data-once is sent once; coming back to it by the browser's history makes it usable again.
 function sendOnce(form) {
@@ -52,9 +138,58 @@ function sendOnce(form) {
   });
 }
 
+// Escape leaves a form in which nothing has been typed; Ctrl+Enter sends it from wherever the cursor stands.
+function keysOf(form) {
+  form.addEventListener("input", () => {
+    form.dataset.touched = "yes";
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented) return;
+    const leave = form.querySelector("[data-leave]");
+    if (event.key === "Escape" && leave && !form.dataset.touched && !document.querySelector("dialog[open]")) {
+      leave.click();
+    }
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && form.contains(document.activeElement)) {
+      form.requestSubmit();
+    }
+  });
+}
+
+// A menu closes on Escape, and when the focus or a click goes elsewhere.
+function menu(details) {
+  const close = () => details.removeAttribute("open");
+  details.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !details.open) return;
+    event.preventDefault();
+    close();
+    details.querySelector("summary").focus();
+  });
+  document.addEventListener("click", (event) => {
+    if (!details.contains(event.target)) close();
+  });
+  details.addEventListener("focusout", (event) => {
+    if (event.relatedTarget && !details.contains(event.relatedTarget)) close();
+  });
+}
+
+function firstField() {
+  const wrong = document.querySelector(".ops-field-wrong :is(input, textarea, select)");
+  if (wrong) return wrong;
+  // On a phone the keyboard would cover what is to be read first.
+  if (!window.matchMedia("(hover: hover)").matches) return null;
+  return document.querySelector("form.ops-confirm .ops-field :is(input, textarea, select)");
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("[data-live]").forEach(keepLive);
+  document.querySelectorAll("[data-watch]").forEach(watch);
   document.querySelectorAll("form[data-once]").forEach(sendOnce);
-  const wrong = document.querySelector(".ops-field-wrong input, .ops-field-wrong textarea, .ops-field-wrong select");
-  if (wrong) wrong.focus();
+  document.querySelectorAll("form.ops-confirm").forEach(keysOf);
+  document.querySelectorAll("[data-menu]").forEach(menu);
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-copy], [data-copy-beside]");
+    if (button) copy(button);
+  });
+  const field = firstField();
+  if (field) field.focus({ preventScroll: !field.closest(".ops-field-wrong") });
 });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,9 +27,14 @@ from opsconsole.journal import proofs
 from opsconsole.journal.jobs import seal_entries
 from opsconsole.journal.models import Entry
 from opsconsole.plans.models import Plan, Run, Step
+from opsconsole.plans.services import drafts, staging
+from opsconsole.plans.services.drafts import Draft
 from opsconsole.treasury.models import Account, Bank, Payout
+from opsconsole.treasury.services.bank_files import import_bank_file
 from tests.admin.conftest import contents
-from tests.world import TESTER, World, add_payouts
+from tests.notifications.world import furnish
+from tests.treasury.bank_files.conftest import entry, statement
+from tests.world import ISO_IBAN, TESTER, World, add_payouts
 
 SEE_PLANS = {"pay_admin", "finance_ops", "ops", "auditor"}
 
@@ -37,7 +43,9 @@ SEEN_BY: dict[str, set[str]] = {
     "plans.plan": SEE_PLANS,
     "plans.run": SEE_PLANS,
     "plans.step": SEE_PLANS,
-    "approvals.request": SEE_PLANS,
+    "approvals.request": SEE_PLANS | {"admin"},
+    "changes.change": SEE_PLANS | {"admin"},
+    "knox.authtoken": {*ROLES, "nobody"},
     "approvals.policy": SEE_PLANS | {"admin"},
     "approvals.signerkey": SEE_PLANS | {"admin"},
     "treasury.bank": SEE_PLANS,
@@ -45,10 +53,18 @@ SEEN_BY: dict[str, set[str]] = {
     "treasury.payout": SEE_PLANS,
     "treasury.instruction": SEE_PLANS,
     "treasury.route": SEE_PLANS,
+    "treasury.sweep": SEE_PLANS,
+    "treasury.bankfile": SEE_PLANS,
+    "treasury.break": SEE_PLANS,
     "treasury.transfer": SEE_PLANS,
     "journal.entry": SEE_PLANS | {"admin"},
     "journal.checkpoint": SEE_PLANS | {"admin"},
-    "core.user": {"auditor", "admin"},
+    "monitoring.incident": SEE_PLANS | {"admin"},
+    "monitoring.check": SEE_PLANS | {"admin"},
+    "notifications.channel": {"ops", "auditor", "admin"},
+    "notifications.subscription": SEE_PLANS | {"admin"},
+    "notifications.delivery": {"ops", "auditor", "admin"},
+    "core.user": {"auditor", "admin", "pay_admin"},
     "core.workerheartbeat": {"auditor", "admin"},
     "core.outboxevent": {"auditor", "admin"},
 }
@@ -70,13 +86,32 @@ def a_row_of_each() -> Iterator[tuple[str, Any]]:
 
 
 @pytest.fixture
-def full(world: World, executed: Callable[..., tuple[Plan, Run]], approved: Callable[..., Plan]) -> World:
+def full(
+    world: World,
+    executed: Callable[..., tuple[Plan, Run]],
+    approved: Callable[..., Plan],
+    person: Callable[..., Actor],
+) -> World:
     """A row of everything: a plan that ran, one that is approved, sealed entries, a worker."""
     executed(total="500")
     approved("plan-2", total="300")
     WorkerHeartbeat.objects.create(name="worker:here:1", kind="worker", queues="plans")
+    furnish(admin=person("admin"), person=person("finance_ops"))
+    _sweep_and_statement(person)
     seal_entries()
     return world
+
+
+def _sweep_and_statement(person: Callable[..., Actor]) -> None:
+    """A sweep that is staged, and a bank's file with a break in it."""
+    payload = {
+        "currency": "EUR", "source_bank": "sandbox", "target_account": ISO_IBAN, "keep_minimum": "900000",
+    }  # fmt: skip
+    draft = Draft(external_id="sweep-1", name="Sweep", plan_type="sweep", payload=payload)
+    plan, _ = drafts.create_plan(draft=draft, actor=person("finance_ops"))
+    staging.stage_plan(plan_id=plan.pk, actor=person("finance_ops"))
+    content = statement(entry("NOTPROVIDED", "7.00"))
+    import_bank_file(stream=io.BytesIO(content), name="statement.xml", actor=person("finance_ops"))
 
 
 def test_the_table_names_every_model() -> None:
@@ -90,7 +125,7 @@ def test_pages_by_role(full: World, browse: Callable[..., Client], role: str) ->
     assert home.status_code == 200
     menu = home.content.decode()
     rows = dict(a_row_of_each())
-    assert SEEN_BY.keys() - rows.keys() <= {"approvals.signerkey"}
+    assert SEEN_BY.keys() - rows.keys() <= {"changes.change", "knox.authtoken", "approvals.signerkey"}
     for label, seen_by in SEEN_BY.items():
         allowed = role in seen_by
         assert (f'href="{list_url(label)}"' in menu) == allowed, label
@@ -171,7 +206,7 @@ def test_nothing_is_added_or_deleted_by_form(full: World, browse: Callable[..., 
     assert Bank.objects.filter(pk=bank.pk).exists()
 
 
-@pytest.mark.parametrize("key", [str(uuid4()), "nonsense", "1"])
+@pytest.mark.parametrize("key", ["00000000-0000-4000-8000-000000000000", "nonsense", "1"])
 def test_what_is_not_there_is_not_found(browse: Callable[..., Client], key: str) -> None:
     client = browse("auditor")
     for label in SEEN_BY:

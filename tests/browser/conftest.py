@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.plans.conftest import approved, draft, world
+from tests.plans.conftest import approved, draft, executed, world
 from tests.sandbox_bank.process import bank, shared_bank
 
-__all__ = ["approved", "bank", "draft", "shared_bank", "world"]
+__all__ = ["approved", "bank", "draft", "executed", "shared_bank", "world"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]

@@ -53,6 +53,7 @@ def state(page: Any) -> str:
 def test_the_whole_story(world: World, bank: BankProcess, visit: Callable[..., Any]) -> None:
     ops = visit("ops")
     ops.click("text=Plans >> nth=1")
+    ops.click("summary:has-text('New plan')")
     ops.click("a[data-action=new-payout-batch]")
     ops.fill("#id_cutoff_date", "2025-08-01")
     ops.fill("#id_total_amount", "2500")

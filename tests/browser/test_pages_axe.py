@@ -1,0 +1,126 @@
+"""Every page in a browser: nothing serious for axe, nothing wider than a phone, nothing said in the browser's console.
+
+The lists, and the page of one row of each model, are found by themselves. `PAGES` names the others: a page that is
+new and is neither goes in there, by its address in the console that `seeded` makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.urls import reverse
+
+from opsconsole.core.models import WorkerHeartbeat
+from opsconsole.journal.jobs import seal_entries
+from opsconsole.plans.models import Plan, Run
+from opsconsole.plans.services import drafts, staging
+from opsconsole.plans.types import registered
+from tests.world import TESTER, World, add_payouts
+
+pytestmark = pytest.mark.browser
+
+GRAVE = frozenset(("serious", "critical"))
+RULES = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]},
+    "resultTypes": ["violations"],
+}
+EVERYTHING = ("pay_admin", "admin")  # roles that together see every page
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What the console of these tests has."""
+
+    drafted: Plan
+    staged: Plan  # its second revision
+    approved: Plan
+    executed: Plan
+    run: Run
+
+
+def of_plan(plan: Plan, *names: str) -> list[str]:
+    return [reverse(f"admin:plans_plan_{name}", args=[plan.pk]) for name in names]
+
+
+# Pages besides the lists and the rows: what makes their addresses, in a console that has what `seeded` says.
+PAGES: list[Callable[[Seeded], list[str]]] = [
+    lambda _seeded: [reverse("admin:index"), reverse("admin:plans_plan_new-json")],
+    lambda _seeded: [reverse(f"admin:plans_plan_new-{plan_type.name.replace('_', '-')}") for plan_type in registered()],
+    lambda seeded: of_plan(seeded.drafted, "change", "edit", "stage"),
+    lambda seeded: of_plan(seeded.staged, "change", "content", "approve", "reject", "cancel"),
+    lambda seeded: of_plan(seeded.approved, "change", "execute"),
+    lambda seeded: of_plan(seeded.executed, "change", "content", "rollback", "duplicate"),
+    lambda seeded: [reverse("admin:plans_run_change", args=[seeded.run.pk])],
+    lambda _seeded: [f"{reverse('admin:approvals_request_changelist')}?mine=1", "/admin/plans/plan/?q=nothing-like-it"],
+    lambda _seeded: [reverse("admin:approvals_signerkey_register"), reverse("admin:treasury_payout_import")],
+]
+
+
+def found_by_themselves() -> Iterator[str]:
+    """The list of each model, and the page of one row where there is one."""
+    for model in admin.site._registry:
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        yield reverse(f"{name}_changelist")
+        row = model._default_manager.first()
+        if row is not None:
+            yield reverse(f"{name}_change", args=[row.pk])
+
+
+@pytest.fixture
+def seeded(
+    world: World,
+    executed: Callable[..., tuple[Plan, Run]],
+    approved: Callable[..., Plan],
+    draft: Callable[..., Plan],
+    person: Callable[..., Any],
+) -> Seeded:
+    """A row of nearly everything, a plan in each state that has a page of its own."""
+    plan, run = executed(total="500")
+    ready = approved("plan-2", total="300")
+    add_payouts(count=4, amount=10, actor=TESTER, prefix="ALIKE")
+    staged = draft("plan-3", total="200")
+    staging.stage_plan(plan_id=staged.pk, actor=person("ops"))
+    drafts.return_to_draft(plan_id=staged.pk, reason="too little", actor=person("ops"))
+    payload = {**staged.payload, "total_amount": "260"}
+    drafts.edit_plan(plan_id=staged.pk, changes={"payload": payload, "name": "Another name"}, actor=person("ops"))
+    staging.stage_plan(plan_id=staged.pk, actor=person("ops"))
+    drafted = draft("plan-4", total="100")
+    WorkerHeartbeat.objects.create(name="worker:here:1", kind="worker", queues="plans")
+    seal_entries()
+    for one in (plan, ready, staged, drafted, run):
+        one.refresh_from_db()
+    return Seeded(drafted, staged, ready, plan, run)
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (1400, True)])
+def test_every_page(seeded: Seeded, visit: Callable[..., Any], width: int, dark: bool) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = visit("everybody", *EVERYTHING, width=width, dark=dark)
+    urls = [url for pages in PAGES for url in pages(seeded)]
+    if not dark:  # lists and rows are made of the same parts: once is enough
+        urls += found_by_themselves()
+        assert len(urls) > 40
+    wrong: list[str] = []
+    for url in dict.fromkeys(urls):
+        answer = page.goto(url)
+        if answer.status != 200:
+            wrong.append(f"{url}: {answer.status}")
+            continue
+        for violation in axe.run(page, options=RULES).response["violations"]:
+            if violation["impact"] in GRAVE:
+                where = "; ".join(node["html"][:160] for node in violation["nodes"][:3])
+                wrong.append(f"{url}: {violation['id']}: {where}")
+        if width > 390:
+            page.set_viewport_size({"width": 390, "height": 850})
+            page.wait_for_timeout(300)  # charts follow a moment later
+        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if wider:
+            wrong.append(f"{url}: {wider} px wider than a phone")
+        page.set_viewport_size({"width": width, "height": 850})
+    assert wrong == [], "\n".join(wrong)
+    assert page.evaluate("document.documentElement.classList.contains('dark')") == dark
+    assert page.troubles == []

@@ -4,9 +4,12 @@ IN_VENV := .venv/bin/python
 MANAGE := $(IN_VENV) manage.py
 SOURCES := opsconsole sandbox_bank manage.py tools
 
+# Whole files to one worker more than there are processors; tests/parallel.py has the order. `ARGS="-n 0"`: in one.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
 CHECKS := check-format check-lint check-types check-layers check-migrations check-system check-deploy check-templates
-.PHONY: help up test test-deps check bench runtime development $(CHECKS)
+.PHONY: help up test test-foreign test-deps check bench runtime development benchmarks $(CHECKS)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,8 +17,11 @@ help: ## this list
 up: runtime ## run the console: everything embedded under var/, demo data, Ctrl-C stops it
 	@$(MANAGE) up
 
-test: development ## the test suite, on embedded servers; says what it could not run here
-	@$(IN_VENV) -m pytest $(ARGS)
+test: development ## the test suite, on embedded servers; ARGS="-n 0 tests/core" for pytest
+	@$(IN_VENV) -m pytest $(PARALLEL) $(ARGS)
+
+test-foreign: development ## the suite on Debian's PostgreSQL and Redis; POOLER=1: through pgbouncer
+	@tools/test-foreign $(if $(POOLER),--pooler) $(ARGS)
 
 test-deps: ## install from Debian what only some tests need (root)
 	@tools/test-deps
@@ -48,11 +54,14 @@ check-deploy:
 check-templates:
 	$(IN_VENV) -m djlint . --lint --quiet
 
-bench: development ## benchmarks as ratios; fails below those that the documentation states
+bench: benchmarks ## benchmarks as ratios; fails below those that the documentation states
 	@$(IN_VENV) -m bench $(ARGS)
 
 runtime:
 	@$(PYTHON) tools/environment.py requirements.txt
+
+benchmarks:
+	@$(PYTHON) tools/environment.py requirements-bench.txt
 
 development:
 	@$(PYTHON) tools/environment.py requirements-dev.txt

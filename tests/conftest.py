@@ -34,15 +34,16 @@ def superuser_dsn(dbname: str) -> str:
     return make_conninfo(url, dbname=dbname)
 
 
-def dsn_as(role: str) -> str:
-    """How to reach the test database as one of the three roles."""
+def dsn_as(role: str, *, direct: bool = False) -> str:
+    """How to reach the test database as one of the three roles; `direct`: not by a pooler that we may stand behind."""
     config = connections["default"].settings_dict
-    source = django_settings.DATABASE_OWNER if role == django_settings.DB_OWNER_ROLE else config
+    application = django_settings.DATABASE_DIRECT if direct else config
+    source = django_settings.DATABASE_OWNER if role == django_settings.DB_OWNER_ROLE else application
     user_password = {"user": role, "password": source["PASSWORD"] or None}
     if role == django_settings.DB_OPERATOR_ROLE and django_settings.DATABASE_OPERATOR_URL:
         return make_conninfo(django_settings.DATABASE_OPERATOR_URL, dbname=config["NAME"])
     return make_conninfo(
-        host=config["HOST"] or None, port=config["PORT"] or None, dbname=config["NAME"], **user_password
+        host=source["HOST"] or None, port=source["PORT"] or None, dbname=config["NAME"], **user_password
     )
 
 
@@ -92,9 +93,14 @@ def django_db_setup(request: pytest.FixtureRequest, django_db_blocker: Any) -> I
 
     TransactionTestCase._fixture_teardown = restore
     yield
-    su.close()
     with django_db_blocker.unblock(), as_owner():
         connection.close()
+        # A pooler, or a thread that a test has left, would keep the database from being dropped.
+        su.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        su.close()
         teardown_databases(config, 0)
 
 
@@ -121,7 +127,7 @@ def connect_as(transactional_db: None) -> Iterator[Callable[[str], psycopg.Conne
     opened: list[psycopg.Connection[Any]] = []
 
     def connect(role: str) -> psycopg.Connection[Any]:
-        opened.append(psycopg.connect(dsn_as(role), autocommit=True))
+        opened.append(psycopg.connect(dsn_as(role, direct=True), autocommit=True))
         return opened[-1]
 
     yield connect

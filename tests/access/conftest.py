@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,24 +14,34 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import connection, transaction
+from django.utils import timezone
 
 from opsconsole.approvals import services as approvals
+from opsconsole.approvals.models import Review
+from opsconsole.changes.services.decisions import approve_change
+from opsconsole.changes.services.requests import request_change
 from opsconsole.core.actors import SYSTEM, Actor
 from opsconsole.core.models import User
 from opsconsole.core.roles import ROLES
 from opsconsole.core.tokens import create_token
 from opsconsole.journal.models import Entry
 from opsconsole.journal.services import seal
+from opsconsole.monitoring.services import incidents
+from opsconsole.monitoring.states import Severity
 from opsconsole.plans import jobs
 from opsconsole.plans.models import Plan, Run, Step
 from opsconsole.plans.selectors import approval_of
-from opsconsole.plans.services import control, decisions, drafts, execution, staging
+from opsconsole.plans.services import break_glass, control, decisions, drafts, execution, freezing, staging
 from opsconsole.plans.services.drafts import Draft
-from opsconsole.treasury.models import Payout
+from opsconsole.plans.services.freezing import CalendarDraft
+from opsconsole.treasury.models import Break, Payout
 from opsconsole.treasury.services import payouts
+from opsconsole.treasury.services.bank_files import import_bank_file
 from opsconsole.treasury.states import PayoutState
 from tests.conftest import _make_user
+from tests.notifications.world import furnish
 from tests.sandbox_bank.process import BankProcess, bank, shared_bank
+from tests.treasury.bank_files.conftest import entry, statement
 from tests.world import TESTER, add_payouts, build, set_probing
 
 __all__ = ["bank", "shared_bank"]
@@ -60,6 +71,18 @@ class Maker:
 
     def __init__(self, people: dict[str, Actor], bank: BankProcess) -> None:
         self.people, self.bank, self.number = people, bank, 0
+
+    def frozen(self, who: str) -> Plan:
+        """A staged plan of a type that one person may execute in an emergency."""
+        self.number += 1
+        draft = Draft(
+            external_id=f"plan-{self.number}",
+            name="Freeze",
+            plan_type="freeze",
+            payload={"subject": "merchant", "id": who, "reason": "taken over"},
+        )
+        plan = drafts.create_plan(draft=draft, actor=self.people["ops"])[0]
+        return staging.stage_plan(plan_id=plan.pk, actor=self.people["ops"])
 
     def draft(self, **changes: Any) -> Plan:
         self.number += 1
@@ -135,22 +158,53 @@ def _furnish(bank: BankProcess) -> Doors:
     payable, held = Payout.objects.filter(external_id__startswith="FREE")
     payouts.hold_payout(payout_id=held.pk, reason="to be checked", actor=people["pay_admin"])
     key = approvals.register_signer_key(name="laptop", public_key=_public_key(), actor=people["finance_ops"])
+    told = furnish(admin=people["admin"], person=people["finance_ops"])
+    incident = incidents.open_incident(
+        title="Slow answers", severity=Severity.WARNING, description="", actor=people["ops"]
+    )
+    asked = request_change(
+        kind="gateway", subject="sandbox", payload={"priority": 3}, reason="cheaper", actor=people["pay_admin"]
+    )
+    second = Actor.of(_make_user(name="pay_admin2", roles=["pay_admin"], actor=SYSTEM("test")))
+    token = request_change(kind="token", subject="finance_ops", payload={"days": 90}, reason="reports", actor=second)
+    for name in ("admin", "pay_admin"):
+        approve_change(change_id=token.pk, digest=None, signature="", comment="", actor=people[name])
+    content = statement(entry("NOTPROVIDED", "7.00"))
+    file, _ = import_bank_file(stream=io.BytesIO(content), name="statement.xml", actor=people["finance_ops"])
+    calendar = freezing.create_calendar(
+        draft=CalendarDraft(name="Weekend", reason="x", plan_types=["sweep"], ends_at=timezone.now() + timedelta(1)),
+        actor=people["pay_admin"],
+    )
+    glass, broken = make.frozen("M-1"), make.frozen("M-2")
+    break_glass.break_glass(plan_id=broken.pk, incident="INC-1", reason="taken over", actor=people["ops"])
     seal(actor=SYSTEM("sealer"))
     request = approval_of(staged)
     plans = "api/ops/plans/<plan_id>"
     return Doors(
         defaults={
+            "incident_id": incident.pk,
+            "item": "metrics_checked",
+            "channel_id": told.channel.pk,
+            "subscription_id": told.own.pk,
+            "delivery_id": told.dead.pk,
             "entry_id": Entry.objects.order_by("seq").values_list("pk", flat=True)[0],
             "request_id": request,
+            "change_id": asked.pk,
+            "user_id": users["dev"].pk,
             "key_id": key.pk,
             "payout_id": payable.pk,
+            "file_id": file.pk,
+            "break_id": Break.objects.get(file=file).pk,
             "account_id": world.account.pk,
             "route_id": world.route.pk,
             "plan_id": staged.pk,
             "run_id": succeeded.pk,
+            "calendar_id": calendar.pk,
+            "review_id": Review.objects.get().pk,
         },
         ids={
             "api/approvals/<request_id>/revoke": {"request_id": approval_of(half)},
+            "api/changes/<change_id>/apply": {"change_id": token.pk},
             "api/ops/payouts/<payout_id>/release": {"payout_id": held.pk},
             "api/ops/payouts/<payout_id>/retry": {
                 "payout_id": Payout.objects.filter(plan_id=lost.plan_id, status=PayoutState.FAILED).first().pk
@@ -160,6 +214,8 @@ def _furnish(bank: BankProcess) -> Doors:
             f"{plans}/revoke": {"plan_id": half.pk},
             f"{plans}/execute": {"plan_id": approved.pk},
             f"{plans}/rollback": {"plan_id": succeeded.plan_id},
+            f"{plans}/break-glass": {"plan_id": glass.pk},
+            f"{plans}/runs/<run_id>/force-fail": {"plan_id": queued.plan_id, "run_id": queued.pk},
             f"{plans}/steps/<step_id>/resolve": {
                 "plan_id": in_doubt.plan_id,
                 "step_id": Step.objects.get(plan_id=in_doubt.plan_id, status="unknown", seq=1).pk,

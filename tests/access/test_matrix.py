@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 from opsconsole.core.roles import ROLES
 from tests.access.conftest import ANONYMOUS, EXPIRED, Doors, savepoint
 from tests.api.unchanged import fingerprint
+from tests.treasury.bank_files.conftest import statement
 
 WHO = ("pay_admin", "finance_ops", "ops", "auditor", "ops_marketing", "dev", "trader", "risk_manager", "admin")
 COLUMNS = (*WHO, ANONYMOUS, EXPIRED)
@@ -23,7 +24,7 @@ STATUS = {"x": 403, ".": 404, "?": 401}
 # A method that a door has; HEAD is GET, and OPTIONS no door has.
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 # Outside the API; the admin has tests of its own.
-ELSEWHERE = re.compile(r"^(|admin/.*|i18n/.*)$")
+ELSEWHERE = re.compile(r"^(|admin/.*|i18n/.*|invitation/.*)$")
 
 Row = tuple[str, str]
 
@@ -86,10 +87,26 @@ def body_of(row: Row, doors: Doors) -> dict[str, Any] | None:
         ("POST", "api/approvals/<request_id>/approve"): {"approved": True},
         ("POST", "api/approvals/<request_id>/comment"): {"comments": "who is payee 17?"},
         ("POST", "api/signer-keys"): {"name": "phone", "public_key": doors.public_key},
+        ("POST", "api/changes"): {"kind": "gateway", "subject": "sandbox", "payload": {"priority": 7}, **reason},
+        ("POST", "api/changes/<change_id>/reject"): reason,
+        ("POST", "api/changes/<change_id>/cancel"): reason,
+        ("POST", "api/changes/<change_id>/approve"): {},
+        ("POST", "api/users/<user_id>/offboard"): reason,
+        ("POST", "api/users/<user_id>/take-away"): {"sessions": True, **reason},
+        ("POST", "api/notifications/channels"): {
+            "name": "#ops", "kind": "slack", "target": "http://127.0.0.1:9/services/T0/B0/x",
+        },
+        ("PATCH", "api/notifications/channels/<channel_id>"): {"active": False},
+        ("POST", "api/notifications/subscriptions"): {"patterns": ["plan.*"], "minimum": "critical"},
+        ("POST", "api/incidents"): {"title": "A bank answers slowly", "severity": "warning"},
+        ("POST", "api/incidents/<incident_id>/comment"): {"comment": "still slow"},
+        ("POST", "api/incidents/<incident_id>/resolve"): {"conclusion": "a slow disk"},
+        ("POST", "api/checklists/daily/<item>"): {"in_order": True, "note": "looked at"},
         ("POST", "api/ops/payouts"): {
             "external_id": "new-1", "beneficiary_name": "Somebody", "iban": "DE89370400440532013000",
             "bic": "COBADEFFXXX", "amount": "10.00", "currency": "EUR", "due_date": "2026-01-01",
         },
+        ("POST", "api/ops/breaks/<break_id>/resolve"): reason,
         ("POST", "api/ops/payouts/<payout_id>/hold"): reason,
         ("POST", "api/ops/payouts/<payout_id>/retry"): reason,
         ("PATCH", "api/ops/routes/<route_id>"): {"account_id": str(doors.defaults["account_id"]), **reason},
@@ -98,6 +115,11 @@ def body_of(row: Row, doors: Doors) -> dict[str, Any] | None:
         },
         ("PATCH", "api/ops/plans/<plan_id>"): {"name": "Other payouts"},
         ("POST", "api/ops/plans/<plan_id>/reject"): reason,
+        ("POST", "api/ops/plans/<plan_id>/break-glass"): {"incident": "INC-7", **reason},
+        ("POST", "api/ops/plans/<plan_id>/runs/<run_id>/force-fail"): reason,
+        ("POST", "api/ops/calendars"): {"name": "Closing", "ends_at": "2999-01-01T00:00:00Z", **reason},
+        ("POST", "api/ops/calendars/<calendar_id>/end"): reason,
+        ("POST", "api/ops/reviews/<review_id>/review"): {"verdict": "approve", "comment": "it was right"},
         ("POST", "api/ops/plans/<plan_id>/steps/<step_id>/resolve"): {"outcome": "succeeded", "evidence": "seen"},
     }  # fmt: skip
     return bodies.get(row)
@@ -114,6 +136,8 @@ def knock(row: Row, who: str, doors: Doors) -> Any:
     headers = {"Idempotency-Key": f"{who}-1"} if method != "GET" else {}
     body = body_of(row, doors)
     sent = {} if body is None else {"data": json.dumps(body), "content_type": "application/json"}
+    if row == ("POST", "api/ops/bank-files"):
+        sent = {"data": statement().decode(), "content_type": "application/xml"}
     return client.generic(method, path, **sent, headers=headers)
 
 
@@ -132,7 +156,7 @@ def test_every_cell(row: Row, doors: Doors, django_db_blocker: Any) -> None:
         for who, cell in TABLE[row].items():
             with savepoint():
                 answer = knock(row, who, doors)
-                told = f"{' '.join(row)} as {who}: {answer.status_code} {answer.content[:300]!r}"
+                told = f"{' '.join(row)} as {who}: {answer.status_code} {getattr(answer, 'content', b'')[:300]!r}"
                 if cell == "+":
                     assert answer.status_code in (200, 201, 202, 409, 503), told
                     assert answer.status_code != 503 or row == ("GET", "readyz"), told
@@ -143,4 +167,4 @@ def test_every_cell(row: Row, doors: Doors, django_db_blocker: Any) -> None:
                     assert (cell == "?") == ("WWW-Authenticate" in answer), told
                     assert fingerprint(ask) == before, told
                 transaction.set_rollback(True)
-    assert made, "nobody's call came through: the world lacks what this door needs"
+    assert made or "+" not in TABLE[row].values(), "nobody's call came through: the world lacks what this door needs"

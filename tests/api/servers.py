@@ -24,7 +24,7 @@ from django.conf import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PR_SET_PDEATHSIG = 1
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def die_with_parent() -> None:
@@ -74,7 +74,7 @@ class Process:
         if self.is_alive:
             self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(10)
+            self._process.wait(30)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(10)

@@ -15,6 +15,7 @@ from django.test import Client
 from jsonschema import Draft202012Validator, FormatChecker
 from rest_framework.test import APIClient
 
+from opsconsole.plans.types import registered
 from tests.api.conftest import RUNBOOK_PLAN
 from tests.api.servers import Web
 
@@ -25,6 +26,10 @@ def document() -> dict[str, Any]:
     output = StringIO()
     call_command("spectacular", "--validate", "--fail-on-warn", "--format", "openapi-json", stdout=output)
     return dict(json.loads(output.getvalue()))
+
+
+# What is answered with a file.
+FILES = {"/api/ops/plans/{plan_id}/evidence": "application/zip"}
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -61,11 +66,16 @@ def test_every_door_is_in_it_with_its_problems(document: dict[str, Any]) -> None
         answers = operation["responses"]
         assert list(answers["default"]["content"]) == ["application/problem+json"], where
         for status, answer in answers.items():
-            wanted = "application/json" if status < "400" else "application/problem+json"
+            if status == "204":
+                assert "content" not in answer, where
+                continue
+            good = FILES.get(path, "application/json")
+            wanted = good if status < "400" else "application/problem+json"
             assert list(answer["content"]) == [wanted], f"{where} {status}"
         named = {parameter["name"] for parameter in operation.get("parameters", [])}
         assert ("Idempotency-Key" in named) == (method in ("post", "patch")), where
-        assert operation["security"] == [{"bearer": []}], where
+        who = "alertmanager" if path == "/api/alerts" else "bearer"
+        assert operation["security"] == [{who: []}], where
 
 
 def test_states_have_one_name_each(document: dict[str, Any]) -> None:
@@ -91,7 +101,9 @@ def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
 
 def test_the_runbooks_plan_is_an_example(document: dict[str, Any]) -> None:
     body = document["paths"]["/api/ops/plans"]["post"]["requestBody"]["content"]["application/json"]
-    assert [example["value"] for example in body["examples"].values()] == [RUNBOOK_PLAN]
+    plans = [example["value"] for example in body["examples"].values()]
+    assert RUNBOOK_PLAN in plans
+    assert {plan["plan_type"] for plan in plans} == {plan_type.name for plan_type in registered()}
 
 
 def test_what_is_answered_is_what_is_documented(
@@ -142,12 +154,13 @@ def test_swagger_comes_from_our_own_host(web: Web) -> None:
     assert "text/html" in answer.headers["Content-Type"]
     assets = re.findall(r"""(?:src|href)=["']([^"']+)""", page)
     assert len(assets) >= 4
-    assert all(asset.startswith("/static/") for asset in assets), assets
+    assert all(asset.startswith(("/static/", "/api/docs?script=")) for asset in assets), assets
     assert re.findall(r"(?:https?:)?//[\w.-]+\.\w+", page) == []
     for asset in assets:
         loaded = web.ask("GET", asset)
         assert (loaded.status, len(loaded.data) > 100) == (200, True), asset
-    assert re.search(r"""url: ["']/api/schema""", page)
+    (script,) = [asset for asset in assets if asset.startswith("/api/docs")]
+    assert re.search(r"""url: ["']/api/schema""", web.ask("GET", script).data.decode())
 
 
 def test_a_problem_has_one_form(document: dict[str, Any]) -> None:

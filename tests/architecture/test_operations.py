@@ -25,6 +25,7 @@ NO_OPERATION = {
     "opsconsole.plans.services.decisions.lock_subject": "called by approvals in the operation of the decision",
     "opsconsole.plans.services.decisions.take_part": "called once, when the app is ready",
     "opsconsole.plans.services.running.close": "joins the operation that ends a run, a worker's or a person's",
+    "opsconsole.treasury.services.bank_files.import_bank_file": "each chunk of the file is an operation",
     "opsconsole.treasury.services.imports.import_payouts": "each chunk of the file is an operation",
 }
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
+import signal
 import socket
 import subprocess
 import sys
 import time
 import traceback
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar, Self
 
 import psycopg
 
@@ -21,6 +23,7 @@ from opsconsole.embedded.postgres import Postgres
 from opsconsole.embedded.processes import command_line, tagged
 
 ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 30  # seconds for what takes an instant on a machine that has nothing else to do
 
 # Joins, says which servers it met, waits for its standard input to close, leaves, says whether it stopped them.
 USER = """
@@ -37,15 +40,18 @@ print(json.dumps(servers.release()), flush=True)
 class User:
     """A process that uses the servers."""
 
-    def __init__(self, var: Path, **options: Any) -> None:
+    started: ClassVar[list[Self]] = []
+
+    def __init__(self, var: Path, *, program: str = USER, **options: Any) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", USER, str(var)],
+            [sys.executable, "-c", program, str(var)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             **options,
         )
+        self.started.append(self)
 
     def joined(self) -> str:
         """Wait until it is in; the instance of PostgreSQL that it met."""
@@ -60,12 +66,16 @@ class User:
         answer = self._says()
         assert self.process.wait(60) == 0
         self.process.stdout.close()
+        self.started.remove(self)
         return answer
 
     def kill(self) -> None:
+        """However far it is."""
+        self.started.remove(self)
         self.process.kill()
         self.process.wait(60)
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.stdout.close()
 
     def _says(self) -> Any:
@@ -76,6 +86,8 @@ class User:
 
 class OrdinaryUser:
     """The same by another account. Forked: that account may not enter the folder that Python lies in."""
+
+    started: ClassVar[list[Self]] = []
 
     def __init__(self, var: Path, account: pwd.struct_passwd) -> None:
         ours, theirs = socket.socketpair()
@@ -95,6 +107,7 @@ class OrdinaryUser:
             finally:
                 os._exit(status)
         theirs.close()
+        self.started.append(self)
 
     @staticmethod
     def _act(var: Path, line: IO[str]) -> None:
@@ -113,7 +126,15 @@ class OrdinaryUser:
         answer = json.loads(self.line.readline())
         assert os.waitpid(self.pid, 0)[1] == 0
         self.line.close()
+        self.started.remove(self)
         return answer
+
+    def kill(self) -> None:
+        """However far it is."""
+        self.started.remove(self)
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        self.line.close()
 
 
 def processes(var: Path, server: str) -> list[int]:
@@ -124,7 +145,7 @@ def processes(var: Path, server: str) -> list[int]:
 
 def main_process(var: Path, server: str) -> int:
     """The one process of the server that the others come from."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while True:
         found = [pid for pid in processes(var, server) if not command_line(pid)[0].startswith("postgres: ")]
         if len(found) == 1:
@@ -143,7 +164,7 @@ def query(url: str, statement: str) -> Any:
 
 def nothing_runs(var: Path) -> bool:
     """Whether no process of the folder's servers is left, and nobody would take one for living."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while processes(var, "postgres") + processes(var, "redis"):
         if time.monotonic() > deadline:
             return False

@@ -8,13 +8,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from opsconsole import embedded
+from opsconsole.embedded import Servers
 from opsconsole.embedded.places import Places
 from opsconsole.embedded.postgres import Postgres
 from opsconsole.embedded.redis import Redis
+from tests.embedded.acting import OrdinaryUser, User
 
 
 @contextmanager
@@ -34,6 +37,24 @@ def stop(var: Path) -> None:
     Redis(places).stop()
     Postgres(places).stop()
     embedded.unkeep(var)
+
+
+@pytest.fixture(autouse=True)
+def shares(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give back what a failed test still holds: its traceback keeps it alive, and the next test would meet it."""
+    taken: list[Servers] = []
+    begin = Servers.__init__
+
+    def note(self: Servers, *arguments: Any, **options: Any) -> None:
+        begin(self, *arguments, **options)
+        taken.append(self)
+
+    monkeypatch.setattr(Servers, "__init__", note)
+    yield
+    for user in (*User.started, *OrdinaryUser.started):
+        user.kill()
+    for servers in taken:
+        servers.release()
 
 
 @pytest.fixture(scope="session")

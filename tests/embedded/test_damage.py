@@ -15,7 +15,9 @@ from redis import Redis as Client
 
 from opsconsole import embedded
 from opsconsole.embedded.places import Places
+from opsconsole.embedded.processes import has_ended
 from tests.embedded.acting import User, main_process, nothing_runs, processes, query
+from tests.faults.processes import wait_for
 
 
 def kill(*pids: int) -> None:
@@ -56,13 +58,14 @@ def test_a_killed_postmaster_is_revived_although_a_busy_child_outlives_it(var: P
     busy.start()
     while query(servers.urls.superuser, "select count(*) from pg_stat_activity where query like 'do $$%'") == 0:
         time.sleep(0.02)
-    kill(main_process(var, "postgres"))
-    time.sleep(0.2)
+    main = main_process(var, "postgres")
+    kill(main)
+    wait_for("the main process to be gone", lambda: has_ended(main))
     assert processes(var, "postgres"), "the busy child must still run"
 
     assert servers.ensure() == ["PostgreSQL"]
     assert query(servers.urls.owner, "select id from outlived") == 7
-    busy.join(10)
+    busy.join(60)
     assert not busy.is_alive()
     assert servers.release()
     assert nothing_runs(var)
@@ -73,10 +76,8 @@ def test_a_killed_redis_is_revived_with_its_keys(var: Path) -> None:
     postgres = servers.postgres.instance()
     Client.from_url(servers.urls.redis).set("wake", "7")
     kill(main_process(var, "redis"))
-    deadline = time.monotonic() + 10
-    while servers.redis.alive():  # a killed process loses its title at once, its files and locks a moment later
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    # A killed process loses its title at once, its files and locks a moment later.
+    wait_for("its locks to be gone", lambda: not servers.redis.alive())
 
     assert servers.revive() == ["Redis"]
     assert Client.from_url(servers.urls.redis).get("wake") == b"7"

@@ -80,7 +80,7 @@ def console(var: Path, *, demo: bool = False) -> Iterator[Console]:
         yield it
     finally:
         it.process.kill()
-        it.process.wait(20)
+        it.process.wait(60)
         it.output.close()
 
 
@@ -101,7 +101,7 @@ def test_up_serves_heals_and_leaves_nothing_behind(new_var: Callable[..., Path])
     var = new_var()
     with console(var) as up:
         assert up.is_ready()
-        assert len(up.children()) == 5, "web, two workers, scheduler, bank"
+        assert len(up.children()) == 6, "web, two workers, notifier, scheduler, bank"
 
         second = up.manage("up")
         assert second.returncode == 1
@@ -119,7 +119,7 @@ def test_up_serves_heals_and_leaves_nothing_behind(new_var: Callable[..., Path])
 
         before = up.children()
         up.process.send_signal(signal.SIGINT)
-        assert up.process.wait(30) == 0
+        assert up.process.wait(90) == 0
         assert "stopped" in up.said().splitlines()[-1]
         assert running(before) == []
         assert nothing_runs(var)
@@ -128,7 +128,7 @@ def test_up_serves_heals_and_leaves_nothing_behind(new_var: Callable[..., Path])
     with console(var) as up:  # killed, it cannot stop anything: its children do
         before = up.children()
         up.process.kill()
-        up.process.wait(20)
+        up.process.wait(60)
         up.eventually(lambda: running(before) == [] and not processes(var, "postgres"))
         assert nothing_runs(var)
 

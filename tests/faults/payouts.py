@@ -37,7 +37,7 @@ from tests.world import PAYEES
 TESTER = SYSTEM("test")
 OPENING = Decimal(500_000)
 WITHIN = 120.0  # seconds from a fault to the end of the run
-PEOPLE = ("ops", "finance_ops", "pay_admin")
+PEOPLE = ("ops", "ops2", "finance_ops", "pay_admin")
 
 # Two plans in one currency would take each other's payouts. A lane long past leaves nothing that another could take.
 _currencies = itertools.cycle(sorted(code for code, decimals in DECIMALS.items() if decimals == 2))
@@ -45,8 +45,8 @@ _numbers = itertools.count(1)
 
 
 def make_people() -> None:
-    """Somebody of each role that a payout batch needs; the name is the role."""
-    users = [NewUser(name, f"{name}-password-1", (name,)) for name in PEOPLE]
+    """Somebody of each role that plans need; the name is the role, with a number for a second one."""
+    users = [NewUser(name, f"{name}-password-1", (name.rstrip("2"),)) for name in PEOPLE]
     ensure_users(users=users, actor=TESTER)
 
 
@@ -92,9 +92,14 @@ class Lane:
         assert isinstance(run, Run), run
         return run
 
+    def allow_rollback(self, plan: Plan) -> None:
+        """Undoing payments was approved together with them."""
+
     def roll_back(self, plan: Plan) -> Run:
         """Ask for it to be rolled back."""
-        return execution.roll_back_plan(plan_id=plan.pk, actor=person("pay_admin"))
+        run = execution.roll_back_plan(plan_id=plan.pk, actor=person("pay_admin"))
+        assert isinstance(run, Run), run
+        return run
 
     def start(self, **options: Any) -> tuple[Plan, Run]:
         """A plan under way."""
@@ -138,6 +143,14 @@ class Lane:
                 [f"lane{self.number}-%"],
             )
             return dict(cursor.fetchall())
+
+    def assert_done(self, plan: Plan) -> None:
+        """The same of every kind of step."""
+        self.assert_paid(plan)
+
+    def assert_undone(self, plan: Plan) -> None:
+        """The same of every kind of step."""
+        self.assert_taken_back(plan)
 
     def assert_paid(self, plan: Plan) -> None:
         """Everything was paid exactly once, and nothing is open."""
@@ -234,7 +247,7 @@ def progress(run: Run) -> int:
 def open_lane(*, kind: str, server: BankProcess, console: Console, actor: Actor) -> Lane:
     """A bank with one funded account and the route of one currency through it."""
     number, currency = next(_numbers), _free_currency()
-    iban = _iban(number)
+    iban = iban_of(number)
     is_http = kind == "payment"
     bank = Bank.objects.create(
         code=f"lane{number}",
@@ -299,6 +312,7 @@ def _free_currency() -> str:
     return next(code for code in _currencies if not Payout.objects.filter(currency=code, status="payable").exists())
 
 
-def _iban(number: int) -> str:
+def iban_of(number: int) -> str:
+    """A German IBAN for each number."""
     basic = f"37040044{number:010}"
     return f"DE{ibans.calc_check_digits(f'DE00{basic}')}{basic}"

@@ -148,7 +148,7 @@ class Process:
     def kill(self) -> None:
         """`kill -9`, of this process alone."""
         self._send(signal.SIGKILL)
-        self.popen.wait(10)
+        self.popen.wait(PATIENCE)
 
     def ask_to_end(self) -> None:
         """SIGTERM, without waiting."""

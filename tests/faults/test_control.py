@@ -132,13 +132,14 @@ def _assert_settled(one: Lane, plan: Plan, run: Run) -> Run:
         plan.refresh_from_db()
         return plan.status == "failed"
 
-    wait_for("the plan to be settled", is_settled, seconds=20)
+    wait_for("the plan to be settled", is_settled)
     run.refresh_from_db()
     assert (run.status, run.result) == ("failed", {"error": "timeout"})
     assert run.finished_at is not None
     done, steps = progress(run), steps_of(plan, "execute")
     assert 16 <= done < 96
-    assert steps == {"succeeded": done, "unknown": steps["unknown"], "pending": 96 - done - steps["unknown"]}
+    rest = {"unknown": steps["unknown"], "pending": 96 - done - steps["unknown"]}
+    assert steps == {"succeeded": done} | {state: count for state, count in rest.items() if count}
     sent = len(one.payments())
     assert sent == done + steps["unknown"]
     time.sleep(1)
@@ -216,7 +217,7 @@ def _reaches(run: Run, status: str) -> None:
         run.refresh_from_db()
         return run.status == status
 
-    wait_for(f"the run to be {status}", look, seconds=20)
+    wait_for(f"the run to be {status}", look)
 
 
 def _verbs(plan: Plan) -> set[str]:

@@ -1,148 +1,43 @@
 """kill -9 of the worker, horse and all, at either side of everything it does; another worker takes over by itself.
 
-Each case is a plan of its own. A worker that listens to nobody else's wake-ups is armed with the case's crash point
-and told of the run; once it is dead, the sweeper and two healthy workers have to bring the run to its end. Cases go
-side by side, in batches: a lease has to run out in each, and waiting for many takes as long as waiting for one.
+Payments and files, both ways; the records' kinds are in test_record_crash_points.py.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from django.test.utils import override_settings
-from django.utils import timezone
 
-from opsconsole.core.queue import enqueue
-from opsconsole.plans import jobs
-from opsconsole.plans.models import Plan, Run
-from opsconsole.plans.transitions import EXECUTE_RUN
 from tests.faults.harness import Console
-from tests.faults.payouts import WITHIN, Lane, progress, succeeded
-from tests.faults.processes import Process, wait_for
+from tests.faults.kinds import FILES, PAYMENTS, StepKind
+from tests.faults.matrix import Case, Trial, cases_of, try_all
+from tests.faults.payouts import Lane
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(240)]
-
-AT_ONCE = 14  # databases of a Redis, but for the one of the healthy workers and one that nobody listens to
-UNHEARD = 15
-DEFAULT_LEASE = {"RUN_LEASE_SECONDS": "30"}
-
-EVERYWHERE = [
-    "plans.run.before_claim",
-    "plans.run.after_claim",
-    "plans.steps.in_mark",
-    "plans.steps.after_save",
-    "plans.steps.before_call",
-    "plans.steps.after_call",
-    "plans.steps.before_save:2",
-    "plans.steps.in_save:2",
-    "plans.steps.after_save:2",
-    "plans.run.before_finish",
-    "plans.run.in_finish",
-    "plans.run.after_finish",
-    "plans.steps.after_call + plans.steps.before_probe",
-    "plans.steps.after_call + plans.steps.after_probe",
-]
-REPLIES = ["treasury.post.before_reply", "treasury.post.after_reply", "treasury.post.after_reply:7"]
-OF_KIND = {
-    ("payment", "execute"): [*REPLIES, "plans.run.in_claim", "plans.steps.in_mark:2"],
-    ("payment", "rollback"): REPLIES,
-    ("file", "execute"): [
-        "treasury.file.after_prepare",
-        "treasury.file.after_key",
-        "treasury.file.after_layout",
-    ],
-    ("file", "rollback"): ["treasury.file.after_withdrawal"],
-}
-ENQUEUE = ["queue.before_enqueue", "queue.after_enqueue"]  # in the process that was asked for the run
-
-
-@dataclass(frozen=True)
-class Case:
-    """A crash point, or one after the other, in one kind of step and direction."""
-
-    kind: str
-    direction: str
-    points: tuple[str, ...]
-    lease: bool = False  # the default one, of 30 seconds
-
-    def __str__(self) -> str:
-        lease = "-default lease" if self.lease else ""
-        return f"{self.kind}-{self.direction}-{' + '.join(self.points)}{lease}"
-
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(900)]  # the first test waits for all of them
 
 CASES = [
-    Case("payment", "execute", ("plans.steps.after_call",), lease=True),  # the first to begin: it takes the longest
-    *(
-        Case(kind, direction, tuple(point.split(" + ")))
-        for (kind, direction), own in OF_KIND.items()
-        for point in [*EVERYWHERE, *own, *ENQUEUE]
-    ),
+    Case(PAYMENTS, "execute", ("plans.steps.after_call",), lease=True),  # the first to begin: it takes the longest
+    *cases_of(PAYMENTS, FILES),
 ]
-
-
-@dataclass
-class Trial:
-    """A case under way."""
-
-    case: Case
-    lane: Lane
-    plan: Plan
-    armed: list[Process] = field(default_factory=list)
-    wake_ups: list[int] = field(default_factory=list)
-    run: Run | None = None
-    left_over: tuple[str, int] = ("", 0)
-    failure: AssertionError | None = None
 
 
 @pytest.fixture(scope="module")
-def trials(console: Console, module_lane: Callable[..., Lane]) -> dict[Case, Trial]:
-    """All cases, tried. While one batch dies, the next is prepared."""
-    console.ensure()
-    batches = _batches(CASES)
-    tried: dict[Case, Trial] = {}
-    trials = [_prepared(console, module_lane, case) for case in batches[0]]
-    for number, _ in enumerate(batches, start=1):
-        console.freeze()
-        wake_ups = iter(range(1, AT_ONCE + 1))
-        for trial in trials:
-            _start(console, trial, wake_ups)
-        following = [_prepared(console, module_lane, case) for batch in batches[number : number + 1] for case in batch]
-        for stage in range(2):
-            for trial in [trial for trial in trials if len(trial.case.points) > stage]:
-                _attempt(trial, partial(_crash, stage=stage))
-        console.thaw()
-        for trial in [trial for trial in trials if not trial.case.lease]:
-            _attempt(trial, _finish)
-        tried.update({trial.case: trial for trial in trials})
-        trials = following
-    for trial in tried.values():
-        _attempt(trial, _finish)
-    return tried
+def trials(console: Console, module_lane: Callable[..., Lane]) -> dict[str, Trial]:
+    """All cases, tried."""
+    return try_all(CASES, console, module_lane)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_run_ends_by_itself(case: Case, trials: dict[Case, Trial]) -> None:
-    trial = trials[case]
-    if trial.failure is not None:
-        raise trial.failure
-    assert [process.crashed(seconds=0) for process in trial.armed] == [_name(point) for point in case.points]
-    if case.direction == "execute":
-        trial.lane.assert_paid(trial.plan)
-    else:
-        trial.lane.assert_taken_back(trial.plan)
+def test_run_ends_by_itself(case: Case, trials: dict[str, Trial]) -> None:
+    trials[str(case)].assert_ended_well()
 
 
-def test_points_are_where_their_names_say(trials: dict[Case, Trial]) -> None:
+def test_points_are_where_their_names_say(trials: dict[str, Trial]) -> None:
     """What was committed when the worker died, so that the cases are about different moments."""
-    left = {trial.case: trial.left_over for trial in trials.values()}
 
-    def at(point: str, kind: str = "payment", direction: str = "execute") -> tuple[str, int]:
-        return left[Case(kind, direction, (point,))]
+    def at(point: str, kind: StepKind = PAYMENTS, direction: str = "execute") -> tuple[str, int]:
+        return trials[str(Case(kind, direction, (point,)))].left_over
 
     assert at("plans.run.before_claim") == ("queued", 0)
     assert at("plans.run.in_claim") == ("queued", 0)
@@ -155,78 +50,3 @@ def test_points_are_where_their_names_say(trials: dict[Case, Trial]) -> None:
     assert at("plans.run.in_finish") == ("running", 20)
     assert at("plans.run.after_finish") == ("succeeded", 20)
     assert at("queue.before_enqueue") == ("queued", 0)
-
-
-def _batches(cases: list[Case]) -> list[list[Case]]:
-    """Cases side by side, as many as there are databases for the wake-ups of their workers."""
-    batches: list[list[Case]] = [[]]
-    for case in cases:
-        if sum(len(other.points) for other in [*batches[-1], case]) > AT_ONCE:
-            batches.append([])
-        batches[-1].append(case)
-    return batches
-
-
-def _prepared(console: Console, open_lane: Callable[..., Lane], case: Case) -> Trial:
-    """A plan: approved, or executed where it is to be rolled back."""
-    lane = open_lane(case.kind)
-    plan = lane.plan()
-    if case.direction == "rollback":
-        with override_settings(REDIS_URL=console.redis_url(UNHEARD)):
-            run = lane.execute(plan)
-        jobs.execute_run(str(run.pk))
-        lane.assert_paid(plan)
-    return Trial(case, lane, plan)
-
-
-def _start(console: Console, trial: Trial, wake_ups: Iterator[int]) -> None:
-    """Arm the workers of the case and ask for the run where only the first of them hears of it."""
-    case = trial.case
-    trial.wake_ups = list(itertools.islice(wake_ups, len(case.points)))
-    url = console.redis_url(trial.wake_ups[0])
-    if case.points[0] in ENQUEUE:
-        person = "finance_ops" if case.direction == "execute" else "pay_admin"
-        command = ("-m", "tests.faults.executor", case.direction, str(trial.plan.pk), person)
-        trial.armed = [console.start(*command, crash_at=case.points[0], REDIS_URL=url)]
-        return
-    lease = DEFAULT_LEASE if case.lease else {}
-    for point, number in zip(case.points, trial.wake_ups, strict=True):
-        trial.armed.append(console.forked_worker("plans", crash_at=point, wake_ups=number, **lease))
-    with override_settings(REDIS_URL=url):
-        trial.run = trial.lane.execute(trial.plan) if case.direction == "execute" else trial.lane.roll_back(trial.plan)
-
-
-def _crash(trial: Trial, stage: int) -> None:
-    """Wait until the worker of this stage is dead; the one of the second is told of the run once the lease is over."""
-    worker = trial.armed[stage]
-    if stage:
-        wait_for("the lease to run out", lambda: _is_free(trial.run))
-        with override_settings(REDIS_URL=trial.lane.console.redis_url(trial.wake_ups[stage])):
-            assert enqueue(EXECUTE_RUN, str(trial.run.pk), queue="plans")
-    worker.crashed()
-    assert worker.ended() == -9, f"{worker.name} outlived its horse"
-    trial.run = trial.run or Run.objects.filter(plan=trial.plan).latest("run_at")
-    trial.run.refresh_from_db()
-    trial.left_over = (trial.run.status, progress(trial.run))
-
-
-def _finish(trial: Trial) -> None:
-    succeeded(trial.run, since=trial.armed[-1].crashed_at, within=WITHIN)
-
-
-def _attempt(trial: Trial, act: Callable[[Trial], Any]) -> None:
-    """One case that fails must not hide how the others end."""
-    if trial.failure is None:
-        try:
-            act(trial)
-        except AssertionError as failure:
-            trial.failure = failure
-
-
-def _is_free(run: Run) -> bool:
-    run.refresh_from_db()
-    return run.lease_until is None or run.lease_until < timezone.now()
-
-
-def _name(point: str) -> str:
-    return point.partition(":")[0]

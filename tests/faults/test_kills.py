@@ -55,7 +55,7 @@ def test_killed_again_and_again(console: Console, lane: Callable[..., Lane]) -> 
             os.kill(horse, signal.SIGKILL)
         else:
             worker.kill()
-            wait_for("the horse to die with its worker", lambda horse=horse: not state_of(horse), seconds=2)
+            wait_for("the horse to die with its worker", lambda horse=horse: not state_of(horse))
             console.ensure()
     killed = time.time()
     succeeded(run, since=killed)
@@ -74,5 +74,5 @@ def test_a_test_run_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     victim.kill()
     victim.wait()
     victim.stdout.close()
-    wait_for("the guard to tidy up", lambda: not top.exists() and not state_of(guard), seconds=20)
+    wait_for("the guard to tidy up", lambda: not top.exists() and not state_of(guard))
     assert nothing_runs(var)

@@ -35,9 +35,9 @@ def test_the_second_scheduler_takes_over(running: Console, lane: Callable[..., L
     run = one.execute(plan)
     running.redis().flushall()  # only a sweeper can find the run now
     running.thaw()
-    succeeded(run, since=time.time(), within=20)
-    wait_for("it to say so", lambda: _kind_of(second.pid) == "scheduler", seconds=10)
-    assert time.monotonic() - killed < 20
+    succeeded(run, since=time.time(), within=60)
+    wait_for("it to say so", lambda: _kind_of(second.pid) == "scheduler")
+    assert time.monotonic() - killed < 60
     one.assert_paid(plan)
     running.scheduler = second
 
@@ -55,7 +55,7 @@ def test_the_scheduler_outlives_the_servers(running: Console, lane: Callable[...
     run = one.execute(plan)
     running.redis().flushall()
     running.thaw()
-    succeeded(run, since=time.time(), within=30)
+    succeeded(run, since=time.time(), within=60)
     one.assert_paid(plan)
     assert all(worker.is_alive for worker in running.pool)
 
@@ -96,13 +96,13 @@ def test_a_worker_is_told_to_end_in_mid_run(running: Console, lane: Callable[...
     wait_for("the run to get on", lambda: progress(run) >= 16)
     worker, _ = wait_for("a worker at work", lambda: driver(run, running))
     beat = _beats_of(worker.pid)
-    wait_for("it to say that it lives", lambda: _beats_of(worker.pid) != beat, seconds=4)
+    wait_for("it to say that it lives", lambda: _beats_of(worker.pid) != beat, seconds=20)
     told = time.monotonic()
     worker.ask_to_end()
     assert worker.ended() == 0
-    assert time.monotonic() - told < 5
+    assert time.monotonic() - told < 15
     assert progress(run) < 160
-    succeeded(run, since=time.time(), within=30)
+    succeeded(run, since=time.time(), within=60)
     one.assert_paid(plan)
     assert run.lease_epoch == 2
     claims = Entry.objects.filter(subject_id=str(plan.pk), verb="run.claimed").order_by("seq")
@@ -115,11 +115,11 @@ def test_an_idle_worker_says_that_it_lives_and_ends_when_told(console: Console) 
     worker = console.worker("trading")
     wait_for("its first beat", lambda: _beats_of(worker.pid) is not None)
     first = _beats_of(worker.pid)
-    wait_for("another one", lambda: _beats_of(worker.pid) != first, seconds=15)
+    wait_for("another one", lambda: _beats_of(worker.pid) != first)
     console.signal("redis", signal.SIGKILL)
     time.sleep(1)
     worker.ask_to_end()
-    assert worker.ended(seconds=5) == 0
+    assert worker.ended() == 0
     assert _beats_of(worker.pid) is None, worker.tail()
     console.bring_back()
 

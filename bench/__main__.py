@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("journal", "plans", "imports", "api")
+NAMES = ("journal", "audited", "plans", "imports", "api", "scale")
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from typing import IO, Any, Final
 
 import openpyxl
 from openpyxl.cell import WriteOnlyCell
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, Cell
 from openpyxl.styles import Font
 
 from opsconsole.journal.exports import COLUMNS, readable, spreadsheet_safe
@@ -53,7 +53,7 @@ class Workbook:
             sheet.append([name, value if isinstance(value, int) else self._text("" if value is None else str(value))])
         self._book.save(file)
 
-    def _head(self, name: str) -> WriteOnlyCell:
+    def _head(self, name: str) -> Cell:
         cell = WriteOnlyCell(self._sheet, name)
         cell.font = Font(bold=True)
         return cell

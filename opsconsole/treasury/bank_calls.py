@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection
 
 from opsconsole.core.errors import Unavailable
-from opsconsole.plans.models import Plan, Step
-from opsconsole.plans.outcomes import Answered, Done, NeverHappened, NotStarted, Outcome, Refused, Skipped
+from opsconsole.plans.models import Step
+from opsconsole.plans.outcomes import Answered, Done, NeverHappened, NotStarted, Refused, Skipped
 from opsconsole.plans.states import Direction
-from opsconsole.treasury.answers import submitted
-from opsconsole.treasury.gateways import base
-from opsconsole.treasury.gateways.base import FileGateway, PaymentOrder, PaymentState
-from opsconsole.treasury.gateways.credit_transfer import render_credit_transfer
 from opsconsole.treasury.models import Bank
 from opsconsole.treasury.submissions import Turn
 
@@ -55,26 +49,6 @@ def submission_key(step: Step) -> str:
     if step.direction == Direction.EXECUTE or step.undoes_id is None:
         return step.key
     return str(Step.objects.values_list("key", flat=True).get(pk=step.undoes_id))
-
-
-def submit_file(gateway: FileGateway, plan: Plan, step: Step, orders: list[PaymentOrder]) -> Outcome:
-    """Render the file and hand it over; the same step gives the same bytes, so a second try is the same file."""
-    match gateway.status(step.key):
-        case base.Known(state=PaymentState.RECALLED):
-            return Refused("withdrawn", "the file was withdrawn before the bank collected it")
-        case base.Known(reference=reference):
-            return Done({"reference": reference})
-        case base.NoAnswer(detail=detail, retry_after=pause):
-            return NotStarted(detail, pause)
-    rendered = render_credit_transfer(
-        orders=orders,
-        message_id=f"OPS{hashlib.sha256(step.key.encode()).hexdigest()[:32].upper()}",
-        created_at=plan.staged_at or plan.created_at,  # the same at every attempt
-        initiator_name=orders[0].debtor_name,
-    )
-    if rendered.count != step.payload["count"] or rendered.control_sum != Decimal(step.payload["control_sum"]):
-        return Refused("file_differs", "the rendered file does not carry the count and control sum that were approved")
-    return submitted(gateway.submit_file(rendered.content, step.key))
 
 
 def note_execution(turn: Turn, step: Step, answer: Answered) -> None:

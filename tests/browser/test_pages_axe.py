@@ -19,6 +19,7 @@ from opsconsole.journal.jobs import seal_entries
 from opsconsole.plans.models import Plan, Run
 from opsconsole.plans.services import drafts, staging
 from opsconsole.plans.types import registered
+from opsconsole.treasury.models import Account, Bank, Payout
 from tests.world import TESTER, World, add_payouts
 
 pytestmark = pytest.mark.browser
@@ -56,6 +57,19 @@ PAGES: list[Callable[[Seeded], list[str]]] = [
     lambda seeded: of_plan(seeded.executed, "change", "content", "rollback", "duplicate"),
     lambda seeded: [reverse("admin:plans_run_change", args=[seeded.run.pk])],
     lambda _seeded: [f"{reverse('admin:approvals_request_changelist')}?mine=1", "/admin/plans/plan/?q=nothing-like-it"],
+    lambda _seeded: [
+        f"{reverse('admin:journal_entry_changelist')}?last=day&actor=ops",
+        reverse("admin:journal_entry_exports"),
+    ],
+    lambda _seeded: [reverse("admin:journal_entry_export")],
+    lambda _seeded: [
+        reverse(f"admin:treasury_{row._meta.model_name}_change", args=[row.pk])
+        for row in (
+            Bank.objects.get(code="sandbox"),
+            Account.objects.filter(bank__code="sandbox", kind="settlement")[0],
+            Payout.objects.filter(status="sent")[0],
+        )
+    ],
     lambda _seeded: [reverse("admin:approvals_signerkey_register"), reverse("admin:treasury_payout_import")],
 ]
 

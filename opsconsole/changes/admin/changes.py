@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from opsconsole.approvals.admin.content import register_content
 from opsconsole.approvals.admin.panel import approvals_panel, decisions_table
 from opsconsole.changes import access, moves
+from opsconsole.changes.admin.comparing import before_and_after
 from opsconsole.changes.admin.decisions import ApplyChange, ApproveChange, CancelChange, CollectChange, RejectChange
 from opsconsole.changes.admin.rows import state_of, subject_of
 from opsconsole.changes.kinds.base import registered
@@ -23,21 +24,9 @@ from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.base import ConsoleAdmin, actor_of
 from opsconsole.core.admin.filters import OneOf, Options
-from opsconsole.core.admin.pages import Facts, Notice, Section, Table
+from opsconsole.core.admin.pages import Facts, Notice, Section
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
 from opsconsole.journal.selectors import entries_of
-
-
-def before_and_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> Table:
-    """What changes, a line for each field."""
-    return Table(
-        _("Exactly what is changed"),
-        [_("field"), _("before"), _("after")],
-        [
-            [display.word(name), display.member(name, before.get(name)), display.member(name, after.get(name))]
-            for name in display.ordered([*before, *after])
-        ],
-    )
 
 
 def _content(content: Mapping[str, Any]) -> Sequence[Section]:

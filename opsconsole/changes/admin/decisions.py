@@ -13,6 +13,7 @@ from opsconsole.approvals.admin.verdicts import ApproveForm, require_seen, why_n
 from opsconsole.approvals.serializers import signature_in
 from opsconsole.approvals.states import OPEN as OPEN_REQUESTS
 from opsconsole.changes import moves
+from opsconsole.changes.admin.comparing import before_and_after
 from opsconsole.changes.kinds.base import kind_named
 from opsconsole.changes.models import Change
 from opsconsole.changes.selectors import request_of
@@ -61,7 +62,6 @@ class ApproveChange(Action[Change]):
 
     def sections(self, actor: Actor, row: Change) -> Sequence[Section]:
         """What changes, and the text to sign."""
-        from opsconsole.changes.admin.changes import before_and_after  # noqa: PLC0415 - the page shows these buttons
 
         request = request_of(row)
         panel = [approvals_panel(request, actor, linked=True)] if request else []

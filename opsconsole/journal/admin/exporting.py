@@ -20,6 +20,7 @@ from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Column, Link, Section, Table
 from opsconsole.journal import downloads, services
 from opsconsole.journal.admin.filters import HTML_TIME, NarrowingFields
+from opsconsole.journal.errors import FileGone
 from opsconsole.journal.models import Entry
 from opsconsole.journal.narrowing import Narrowing
 from opsconsole.journal.outcomes import EXPORTED
@@ -114,7 +115,9 @@ class DownloadExport(Action[Entry]):
     def perform(self, press: Press[Entry]) -> FileResponse:
         """Hold the file against its digest, say so in the journal, and only then send it."""
         facts = stored(press.row)
-        file = downloads.stored_file(facts.get("file", ""), facts.get("sha256", ""))
+        if not facts:
+            raise FileGone("This entry tells of no stored file.")
+        file = downloads.stored_file(facts["file"], facts["sha256"])
         services.record_export(
             since=facts["since"],
             until=facts["until"],

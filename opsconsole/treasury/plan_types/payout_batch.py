@@ -29,10 +29,10 @@ from opsconsole.treasury.bank_calls import (
     nothing_sent_yet,
     references_of,
     submission_key,
-    submit_file,
 )
 from opsconsole.treasury.bank_gateways import gateway_for
 from opsconsole.treasury.errors import InsufficientFunds
+from opsconsole.treasury.file_submissions import submit_file
 from opsconsole.treasury.gateways import base
 from opsconsole.treasury.gateways.base import FileGateway, PaymentGateway
 from opsconsole.treasury.models import Bank
@@ -233,7 +233,14 @@ class PayoutBatch(PlanType):
                 outcomes.update({step.pk: submitted(answer) for step, answer in zip(group, answers, strict=True)})
             elif isinstance(gateway, FileGateway) and plan is not None:
                 for step in group:
-                    outcomes[step.pk] = submit_file(gateway, plan, step, [line.order for line in by_step[step.pk]])
+                    outcomes[step.pk] = submit_file(
+                        gateway,
+                        step.key,
+                        [line.order for line in by_step[step.pk]],
+                        created_at=plan.staged_at or plan.created_at,  # the same at every attempt
+                        count=step.payload["count"],
+                        control_sum=Decimal(step.payload["control_sum"]),
+                    )
         return [outcomes[step.pk] for step in steps]
 
     def compensate(self, steps: Sequence[Step]) -> list[Outcome]:

@@ -9,10 +9,10 @@ PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 CHECKS := check-format check-lint check-types check-layers check-migrations check-system check-deploy check-templates
-.PHONY: help up test test-foreign test-deps check bench runtime development benchmarks $(CHECKS)
+.PHONY: help up test test-foreign test-deps check bench screenshots runtime development benchmarks $(CHECKS)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: runtime ## run the console: everything embedded under var/, demo data, Ctrl-C stops it
 	@$(MANAGE) up
@@ -56,6 +56,9 @@ check-templates:
 
 bench: benchmarks ## benchmarks as ratios; fails below those that the documentation states
 	@$(IN_VENV) -m bench $(ARGS)
+
+screenshots: development ## photograph the pages for the docs; ARGS="--out DIR" for all of them
+	@$(IN_VENV) -m tools.screenshots $(ARGS)
 
 runtime:
 	@$(PYTHON) tools/environment.py requirements.txt

@@ -19,6 +19,8 @@ LONG = [
     for name in (
         "faults/test_crash_points",
         "browser/test_story",
+        "stories/test_plan_types",
+        "browser/test_plan_types",
         "faults/test_servers",
         "access/test_schema",
         "faults/test_bank",

@@ -6,9 +6,10 @@ from typing import Any
 
 from django.apps import AppConfig, apps
 from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
 
 
-def _after_migrate(sender: AppConfig, using: str, **_: Any) -> None:
+def _after_migrate(sender: AppConfig, using: str, **_more: Any) -> None:
     from opsconsole.approvals import defaults, grants  # noqa: PLC0415 - models are not loaded yet when this module is
     from opsconsole.approvals.models import Policy  # noqa: PLC0415
 
@@ -23,7 +24,7 @@ class ApprovalsConfig(AppConfig):
 
     name = "opsconsole.approvals"
     label = "approvals"
-    verbose_name = "Approvals"
+    verbose_name = _("Approvals")
 
     def ready(self) -> None:
         """Listen for migrations; have the facts of approvals told to Prometheus."""

@@ -46,7 +46,8 @@ class Policy(Uuid7Model):
 
     class Meta:
         db_table = "approvals_policies"
-        verbose_name_plural = "policies"
+        verbose_name = _("policy")
+        verbose_name_plural = _("policies")
         default_permissions = ("view",)
         permissions = [("change_policy", "Can change an approval policy")]
         constraints = [
@@ -85,7 +86,8 @@ class Request(Stateful, Uuid7Model):
 
     class Meta:
         db_table = "approvals_requests"
-        verbose_name = "approval request"
+        verbose_name = _("approval request")
+        verbose_name_plural = _("approval requests")
         default_permissions = ("view",)
         permissions = [("decide_request", "Can decide on an approval request")]
         constraints = [
@@ -148,6 +150,8 @@ class SignerKey(Uuid7Model):
 
     class Meta:
         db_table = "approvals_signer_keys"
+        verbose_name = _("signer key")
+        verbose_name_plural = _("signer keys")
         default_permissions = ("view",)
         permissions = [("register_signerkey", "Can register a signer key of their own")]
         constraints = [

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from opsconsole.core.states import States
 
@@ -17,13 +18,13 @@ class RequestState(States):
     approvals, any other ends it.
     """
 
-    PENDING = "pending", "pending"
-    APPROVED = "approved", "approved"
-    SUSPENDED = "suspended", "suspended"
-    CONSUMED = "consumed", "consumed"
-    REJECTED = "rejected", "rejected"
-    EXPIRED = "expired", "expired"
-    VOID = "void", "void"
+    PENDING = "pending", pgettext_lazy("a request", "pending")
+    APPROVED = "approved", _("approved")
+    SUSPENDED = "suspended", _("suspended")
+    CONSUMED = "consumed", _("consumed")
+    REJECTED = "rejected", _("rejected")
+    EXPIRED = "expired", _("expired")
+    VOID = "void", _("void")
 
     @classmethod
     def starts(cls) -> frozenset[str]:
@@ -50,10 +51,10 @@ LIVE = (*OPEN, RequestState.SUSPENDED.value)  # it has not ended
 class DecisionKind(models.TextChoices):
     """What a person can say to a request."""
 
-    APPROVE = "approve", "approve"
-    REJECT = "reject", "reject"
-    REVOKE = "revoke", "revoke"
-    COMMENT = "comment", "comment"
+    APPROVE = "approve", pgettext_lazy("a decision", "approve")
+    REJECT = "reject", pgettext_lazy("a decision", "reject")
+    REVOKE = "revoke", pgettext_lazy("a decision", "revoke")
+    COMMENT = "comment", pgettext_lazy("a decision", "comment")
 
 
 class Outcome(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class ChangesConfig(AppConfig):
@@ -10,7 +11,7 @@ class ChangesConfig(AppConfig):
 
     name = "opsconsole.changes"
     label = "changes"
-    verbose_name = "Changes"
+    verbose_name = _("Changes")
 
     def ready(self) -> None:
         """Take part in approvals, know the kinds of the floor, and tell the metrics."""

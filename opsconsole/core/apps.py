@@ -6,9 +6,10 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
 
 
-def _after_migrate(sender: AppConfig, using: str, **_: Any) -> None:
+def _after_migrate(sender: AppConfig, using: str, **_more: Any) -> None:
     from django.apps import apps  # noqa: PLC0415 - models are not loaded yet when this module is
 
     from opsconsole.core.database import grant  # noqa: PLC0415
@@ -23,7 +24,7 @@ class CoreConfig(AppConfig):
 
     name = "opsconsole.core"
     label = "core"
-    verbose_name = "System"
+    verbose_name = _("System")
 
     def ready(self) -> None:
         """Listen for migrations, and for every event."""

@@ -10,6 +10,7 @@ from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AbstractUser, Group
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.fields import Uuid7, Uuid7Model
 
@@ -42,7 +43,8 @@ class User(AbstractUser):
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
     class Meta:
-        verbose_name = "user"
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
         default_permissions = ("view",)
         permissions = [("issue_token", "Can issue an API token to a user")]
 
@@ -114,6 +116,8 @@ class WorkerHeartbeat(models.Model):
 
     class Meta:
         db_table = "core_worker_heartbeats"
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
         default_permissions = ("view",)
 
     def __str__(self) -> str:
@@ -131,6 +135,8 @@ class OutboxEvent(Uuid7Model):
 
     class Meta:
         db_table = "core_outbox_events"
+        verbose_name = _("outbox event")
+        verbose_name_plural = _("outbox events")
         default_permissions = ("view",)
         indexes = [models.Index(fields=["created_at"], name="outbox_by_age")]
 

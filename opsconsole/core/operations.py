@@ -13,7 +13,9 @@ from contextvars import ContextVar
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
+from django.conf import settings
 from django.db import connection, transaction
+from django.utils.translation import override
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.idempotency import Answer, RequestKey, claim, remember
@@ -46,9 +48,14 @@ class Operation(Generic[P, R]):
         try:
             with transaction.atomic(durable=True):
                 _tell_the_database(self.name, actor)
-                return self.service(*args, **kwargs)
+                return self._served(*args, **kwargs)
         finally:
             _current.reset(token)
+
+    def _served(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        # What is written, and what approvals are bound to, must not depend on the language of whoever acts.
+        with override(settings.LANGUAGE_CODE):
+            return self.service(*args, **kwargs)
 
     def _author(self, kwargs: Mapping[str, Any]) -> Actor:
         if not isinstance(kwargs.get("actor"), Actor):
@@ -71,7 +78,7 @@ class Operation(Generic[P, R]):
                 if stored is not None:
                     return stored
                 _tell_the_database(self.name, actor)
-                answer = render(self.service(*args, **kwargs))
+                answer = render(self._served(*args, **kwargs))
                 remember(key, answer)
                 return answer
         finally:

@@ -105,7 +105,7 @@ class UserAdmin(ConsoleAdmin[User]):
         grants = UserObjectPermission.objects.filter(user=user).select_related("permission", "content_type")
         return Table(
             _("Grants on single objects"),
-            [_("right"), _("on"), _("id")],
+            [_("right"), _("on what"), _("id")],
             [[grant.permission.name, grant.content_type.name, display.code(grant.object_pk)] for grant in grants],
             empty=_("None: every right comes from a role."),
         )

@@ -79,7 +79,7 @@ class Offboard(Action[User]):
         """End it."""
         return offboarding.offboard_user.once(
             press.key,
-            lambda outcome: done(f"{now_('They have left.')} {told(outcome)}", to=display.row_url(outcome.user)),
+            lambda outcome: done(" ".join((now_("They have left."), told(outcome))), to=display.row_url(outcome.user)),
             user_id=press.row.pk,
             reason=press.data["reason"],
             actor=press.actor,

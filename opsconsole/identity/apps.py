@@ -6,9 +6,10 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.contrib.auth.signals import user_logged_in
+from django.utils.translation import gettext_lazy as _
 
 
-def _note_login(sender: Any, user: Any, **_: Any) -> None:  # noqa: ARG001 - a signal's form
+def _note_login(sender: Any, user: Any, **_more: Any) -> None:  # noqa: ARG001 - a signal's form
     from opsconsole.core.actors import Actor  # noqa: PLC0415 - models are not loaded yet when this module is
     from opsconsole.identity.services import note_login  # noqa: PLC0415
 
@@ -20,7 +21,7 @@ class IdentityConfig(AppConfig):
 
     name = "opsconsole.identity"
     label = "identity"
-    verbose_name = "Identity"
+    verbose_name = _("People")
 
     def ready(self) -> None:
         """Journal logins as what they are; Django's own receiver would look like direct SQL."""

@@ -150,6 +150,7 @@ class ChangePassword(OwnAction):
         return done(now_("Your password is changed."), to=display.list_url(AuthToken))
 
 
+AuthToken._meta.verbose_name, AuthToken._meta.verbose_name_plural = _("API token"), _("API tokens")
 # knox comes with a page of its own, which would show digests and make tokens for others.
 if admin.site.is_registered(AuthToken):
     admin.site.unregister(AuthToken)

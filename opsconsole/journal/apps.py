@@ -7,15 +7,16 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, register
 from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
 
 
-def _after_migrate(using: str, **_: Any) -> None:
+def _after_migrate(using: str, **_more: Any) -> None:
     from opsconsole.journal.grants import grant  # noqa: PLC0415 - needs a database, which loading apps has not
 
     grant(using)
 
 
-def check_keys(**_: Any) -> list[CheckMessage]:
+def check_keys(**_more: Any) -> list[CheckMessage]:
     """The keys of the settings are keys, under a name that a signed note can carry."""
     from opsconsole.journal.keys import signer, trusted  # noqa: PLC0415 - reads settings
     from opsconsole.journal.notes import BadNote, open_note  # noqa: PLC0415
@@ -33,7 +34,7 @@ class JournalConfig(AppConfig):
 
     name = "opsconsole.journal"
     label = "journal"
-    verbose_name = "Journal"
+    verbose_name = _("Journal")
 
     def ready(self) -> None:
         """Listen for migrations; have the journal's facts told to Prometheus, and its settings checked."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class Entry(models.Model):
@@ -26,8 +27,8 @@ class Entry(models.Model):
 
     class Meta:
         db_table = "journal_entries"
-        verbose_name = "journal entry"
-        verbose_name_plural = "journal entries"
+        verbose_name = _("journal entry")
+        verbose_name_plural = _("journal entries")
         default_permissions = ("view",)
         permissions = [
             ("verify_journal", "Can verify the journal"),
@@ -120,6 +121,8 @@ class Checkpoint(models.Model):
 
     class Meta:
         db_table = "journal_checkpoints"
+        verbose_name = _("checkpoint")
+        verbose_name_plural = _("checkpoints")
         default_permissions = ("view",)
 
     def __str__(self) -> str:

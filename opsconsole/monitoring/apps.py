@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class MonitoringConfig(AppConfig):
@@ -10,7 +11,7 @@ class MonitoringConfig(AppConfig):
 
     name = "opsconsole.monitoring"
     label = "monitoring"
-    verbose_name = "Monitoring"
+    verbose_name = _("Watch")
 
     def ready(self) -> None:
         """Have the facts told to Prometheus, and hear what happens in the console."""

@@ -22,6 +22,8 @@ from opsconsole.monitoring.states import Severity
 log = structlog.get_logger(__name__)
 
 WATCH = SYSTEM("monitoring")
+# Events name a plan by that word; the journal, the checklist and the pages go by the table.
+TABLE_OF = {"plan": "ops_plans"}
 COMPLIANCE = SYSTEM("compliance-export")
 
 # What the console sees itself and somebody has to look at: topic, how bad, in words.
@@ -53,7 +55,7 @@ def _hear(event: OutboxEvent) -> None:
         key=f"{event.topic}:{event.subject_id}",
         title=title.format(name=event.data.get("name", event.subject_id)),
         severity=severity,
-        subject=Subject(event.subject_kind, event.subject_id),
+        subject=Subject(TABLE_OF.get(event.subject_kind, event.subject_kind), event.subject_id),
         details={"event": str(event.pk), **event.data},
         actor=WATCH,
     )

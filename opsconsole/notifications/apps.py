@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class NotificationsConfig(AppConfig):
@@ -10,7 +11,7 @@ class NotificationsConfig(AppConfig):
 
     name = "opsconsole.notifications"
     label = "notifications"
-    verbose_name = "Notifications"
+    verbose_name = _("Notifications")
 
     def ready(self) -> None:
         """Listen to every event, in the words of the catalogue; have the facts told to Prometheus."""

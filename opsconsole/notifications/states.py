@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from opsconsole.core.states import States
 
@@ -32,7 +33,7 @@ class Severity(models.TextChoices):
 class NotificationState(States):
     """A delivery is due, is being sent under a lease, and arrives; or it is given up, or no longer wanted."""
 
-    DUE = "due", _("due")
+    DUE = "due", pgettext_lazy("a message", "due")
     SENDING = "sending", _("sending")
     DELIVERED = "delivered", _("delivered")
     DEAD = "dead", _("given up")

@@ -1,6 +1,7 @@
 """App `plans`: the engine that every domain's dangerous operations run on."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class PlansConfig(AppConfig):
@@ -8,7 +9,7 @@ class PlansConfig(AppConfig):
 
     name = "opsconsole.plans"
     label = "plans"
-    verbose_name = "Plans"
+    verbose_name = _("Plans")
 
     def ready(self) -> None:
         """Take part in approvals, and tell the metrics."""

@@ -12,6 +12,7 @@ from typing import Any
 from django.db.models import Model
 
 from opsconsole.core.canonical import to_plain
+from opsconsole.core.faults import crashpoint
 from opsconsole.core.operations import assert_in_operation
 from opsconsole.journal.record import Subject
 from opsconsole.plans.models import Step
@@ -29,6 +30,7 @@ def begin(step: Step) -> Done | NotStarted | None:
         return Done(made.after)
     if current.status != StepState.RUNNING or current.attempt != step.attempt:
         return NotStarted("another worker has this step by now")
+    crashpoint("treasury.alteration.before_change")
     return None
 
 
@@ -46,6 +48,7 @@ def note(step: Step, subject: Model, *, before: Mapping[str, Any], after: Mappin
         before=to_plain(dict(before)),
         after=result,
     )
+    crashpoint("treasury.alteration.after_change")
     return Done(result)
 
 

@@ -1,6 +1,7 @@
 """App `treasury`."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class TreasuryConfig(AppConfig):
@@ -8,7 +9,7 @@ class TreasuryConfig(AppConfig):
 
     name = "opsconsole.treasury"
     label = "treasury"
-    verbose_name = "Treasury"
+    verbose_name = _("Treasury")
 
     def ready(self) -> None:
         """Have treasury's facts told to Prometheus, and its plan types known to the engine."""

@@ -110,11 +110,11 @@ class SweepFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is u
     """What a list of sweeps can be narrowed by."""
 
     status = filters.MultipleChoiceFilter(choices=SweepState.choices)
-    plan_id = filters.UUIDFilter()
+    plan = filters.UUIDFilter(field_name="plan_id")
 
     class Meta:
         model = Sweep
-        fields = ("status", "plan_id")
+        fields = ("status", "plan")
 
 
 class Sweeps(ConsoleView):
@@ -126,7 +126,7 @@ class Sweeps(ConsoleView):
         tags=TAGS,
         parameters=[
             OpenApiParameter("status", str, many=True, enum=SweepState.values),
-            OpenApiParameter("plan_id", UUID),
+            OpenApiParameter("plan", UUID),
         ],
         responses={200: SweepSerializer(many=True), 400: problem_response(), 403: problem_response()},
     )

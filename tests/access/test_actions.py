@@ -70,7 +70,7 @@ def outside(settings: Any, monkeypatch: pytest.MonkeyPatch, artifacts: Path) -> 
     who may gets as far as being told that these are too many entries.
     """
     settings.EMAIL_HOST = "127.0.0.1"
-    monkeypatch.setattr(downloads, "MOST", 0)
+    monkeypatch.setattr(downloads, "MOST", dict.fromkeys(downloads.MOST, 0))
     file = artifacts / EXPORT_FILE
     file.parent.mkdir(parents=True)
     file.write_bytes(EXPORT)

@@ -24,6 +24,7 @@ from opsconsole.plans.services.execution import ApprovalWanted
 from opsconsole.treasury.models import Account, Alteration, Bank, Freeze, Route
 from opsconsole.treasury.states import AccountKind
 from tests.faults.payouts import TESTER, Lane, iban_of, person, steps_of
+from tests.faults.sweeping import open_by_file, open_sweeping
 
 EXECUTE, ROLLBACK = "execute", "rollback"
 SECOND = 1_000_000  # accounts beyond those of lanes
@@ -55,11 +56,15 @@ class Scene(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StepKind:
-    """One kind: where its plans live, the crash points that only it has, who may have it executed and rolled back."""
+    """One kind: where its plans live, the crash points that only it has, who may have it executed and rolled back.
+
+    `everywhere` is False for a kind that goes the way of another but for its own points.
+    """
 
     name: str
     open: Callable[[Callable[..., Lane]], Scene]
     own: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    everywhere: bool = True
     askers: Mapping[str, str] = field(default_factory=lambda: {EXECUTE: "finance_ops", ROLLBACK: "pay_admin"})
 
 
@@ -201,7 +206,13 @@ FILES = StepKind(
         ROLLBACK: ["treasury.file.after_withdrawal"],
     },
 )
+SWEEPS = StepKind("sweep", open_sweeping, PAYMENTS.own)
+SWEEP_FILES = StepKind("sweep file", open_by_file, FILES.own, everywhere=False)
 BY_OPS = {EXECUTE: "ops", ROLLBACK: "ops"}
-FREEZES = StepKind("freeze", _freeze, askers=BY_OPS)
-PAUSES = StepKind("pause_bank", _pause_bank, askers=BY_OPS)
-FAILOVERS = StepKind("failover", _failover, askers=BY_OPS)
+ALTERATIONS = {
+    direction: ["treasury.alteration.before_change", "treasury.alteration.after_change"]
+    for direction in (EXECUTE, ROLLBACK)
+}
+FREEZES = StepKind("freeze", _freeze, ALTERATIONS, askers=BY_OPS)
+PAUSES = StepKind("pause_bank", _pause_bank, ALTERATIONS, askers=BY_OPS)
+FAILOVERS = StepKind("failover", _failover, ALTERATIONS, askers=BY_OPS)

@@ -92,7 +92,7 @@ def cases_of(*kinds: StepKind) -> list[Case]:
         Case(kind, direction, tuple(point.split(" + ")))
         for kind in kinds
         for direction in (EXECUTE, ROLLBACK)
-        for point in [*EVERYWHERE, *kind.own.get(direction, ()), *ENQUEUE]
+        for point in [*kind.own.get(direction, ()), *([*EVERYWHERE, *ENQUEUE] if kind.everywhere else ())]
     ]
 
 

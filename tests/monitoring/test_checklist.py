@@ -43,7 +43,7 @@ def write(*, count: int, actor: Any) -> None:
 
 @operation
 def tell(*, topic: str, plan: str, actor: Any) -> None:
-    emit(topic, kind="ops_plans", id=plan, data={"name": "August"})
+    emit(topic, kind="plan", id=plan, data={"name": "August"})
 
 
 def superuser(statement: str, *values: Any) -> None:
@@ -79,6 +79,7 @@ def test_a_failed_plan_is_reviewed_when_its_incident_says_what_it_was(person: An
     sweep_outbox()
     incident = Incident.objects.get()
     assert (incident.title, incident.subject_id, incident.severity) == ("The plan August failed", "0199", "critical")
+    assert incident.subject_kind == "ops_plans"
     assert verdict("failed_plans") == "bad"
 
     resolve_incident(incident_id=incident.pk, conclusion="the bank's certificate", actor=person("ops"))

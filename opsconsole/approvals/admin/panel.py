@@ -61,12 +61,14 @@ def state_of(request: Request) -> SafeString:
 
 def roles_as_text(roles: Iterable[str]) -> str:
     """Roles as alternatives."""
-    return f" {now_('or')} ".join(roles)
+    alternative = now_("or")
+    return f" {alternative} ".join(roles)
 
 
 def slots_as_text(slots: Iterable[Mapping[str, Any]]) -> str:
     """Slots of a policy as one phrase."""
-    return f" {now_('and')} ".join(f"{slot['count']} {roles_as_text(slot['roles'])}" for slot in slots)
+    both = now_("and")
+    return f" {both} ".join(f"{slot['count']} {roles_as_text(slot['roles'])}" for slot in slots)
 
 
 def approvals_panel(request: Request, actor: Actor, *, linked: bool) -> Fragment:

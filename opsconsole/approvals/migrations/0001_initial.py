@@ -49,6 +49,7 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
+                "verbose_name": "policy",
                 "verbose_name_plural": "policies",
                 "db_table": "approvals_policies",
                 "permissions": [("change_policy", "Can change an approval policy")],
@@ -117,6 +118,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "approval request",
+                "verbose_name_plural": "approval requests",
                 "db_table": "approvals_requests",
                 "permissions": [("decide_request", "Can decide on an approval request")],
                 "default_permissions": ("view",),
@@ -146,6 +148,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "signer key",
+                "verbose_name_plural": "signer keys",
                 "db_table": "approvals_signer_keys",
                 "permissions": [("register_signerkey", "Can register a signer key of their own")],
                 "default_permissions": ("view",),

@@ -21,13 +21,11 @@ from opsconsole.core.admin.pages import Column, Facts, Link, Section, Table
 from opsconsole.core.models import WorkerHeartbeat
 from opsconsole.journal import selectors as journal_selectors
 from opsconsole.journal.models import Checkpoint, Pending
-from opsconsole.monitoring import access as monitoring_access
 from opsconsole.monitoring import selectors as monitoring_selectors
 from opsconsole.monitoring.admin.checks import verdict_label
 from opsconsole.monitoring.admin.incidents import severity_label, state_label
-from opsconsole.monitoring.checklist import DEEPEST_QUEUE, ITEMS, today
+from opsconsole.monitoring.checklist import DEEPEST_QUEUE
 from opsconsole.monitoring.models import Check, Incident
-from opsconsole.monitoring.states import Verdict
 from opsconsole.plans.admin.rows import visible_runs, visible_steps
 from opsconsole.plans.admin.runs import progress_bar
 from opsconsole.plans.admin.steps import step_state, summary_of
@@ -175,12 +173,11 @@ def incidents(request: HttpRequest) -> Section:
 
 
 def checklist(request: HttpRequest) -> Section:
-    """Today's checklist, as last noted."""
-    noted = {check.item: check for check in monitoring_access.visible_checks(actor_of(request)).filter(day=today())}
-    rows: list[list[Any]] = []
-    for item in ITEMS:
-        check = noted.get(item.name)
-        rows.append([item.title, verdict_label(check.verdict if check else Verdict.OPEN)])
+    """Today's checklist, as it stands now."""
+    rows = [
+        [item.title, verdict_label(finding.verdict)]
+        for item, finding, _check in monitoring_selectors.todays_checks(actor_of(request))
+    ]
     return Table(
         _("Daily checklist"),
         [_("item"), _("stands")],

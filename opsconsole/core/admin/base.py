@@ -11,7 +11,7 @@ from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from django.contrib import messages
-from django.contrib.admin import ShowFacets
+from django.contrib.admin import AdminSite, ShowFacets
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model, QuerySet
@@ -20,13 +20,14 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpRe
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.generic import RedirectView
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin.actions import Action, ActionForm, Button, Press, request_key
-from opsconsole.core.admin.display import Text
+from opsconsole.core.admin.display import Text, named
 from opsconsole.core.admin.pages import Section
 from opsconsole.core.admin.paging import CappedPaginator, NarrowList
 from opsconsole.core.errors import Denied, DomainError, NotFound
@@ -75,6 +76,13 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
     change_list_template = "console/list.html"
     detail_template: ClassVar[str] = "console/detail.html"
     row_actions: ClassVar[Sequence[Action[Any]]] = ()
+
+    def __init__(self, model: type[Row], admin_site: AdminSite) -> None:
+        super().__init__(model, admin_site)
+        # Django would head columns by names of fields that no catalogue knows.
+        for field in model._meta.concrete_fields:
+            if not isinstance(field.verbose_name, Promise):
+                field.verbose_name = named(field.name)
 
     # --- what a model says of itself ---
 

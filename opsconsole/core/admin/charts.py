@@ -9,6 +9,7 @@ from datetime import date
 from typing import Final, Literal
 
 from django.utils.formats import date_format
+from django.utils.translation import pgettext
 
 from opsconsole.core.admin import display
 from opsconsole.core.admin.display import Text
@@ -42,7 +43,8 @@ def chart(
     more: Link | None = None,
 ) -> Fragment:
     """A chart; `summary` says in a line what it shows, else what each series sums to. Empty days are no rows."""
-    labels = [date_format(day, "j M") for day in days]
+    form = pgettext("the date format of a day in a chart", "j M")
+    labels = [date_format(day, form) for day in days]
     told = summary or ", ".join(f"{one.name}: {display.number(int(sum(one.values)))}" for one in series)
     return Fragment(
         TEMPLATE,
@@ -63,14 +65,15 @@ def chart(
 
 
 def _dataset(one: Series, kind: Kind, stacked: bool) -> dict[str, object]:  # noqa: FBT001 - passed on
-    stack = "all" if stacked else str(one.name)
-    colours = {"backgroundColor": one.colour} | ({"borderColor": one.colour} if kind == "line" else {"stack": stack})
+    # unfold draws bars 4 pixels wide and on top of one another, unless the bars say otherwise.
+    bars = {"stack": "all"} if stacked else {"stack": str(one.name), "grouped": True}
     return {
         "label": str(one.name),
         "data": list(one.values),
         "displayYAxis": True,
         "maxTicksXLimit": 8,
-        **colours,
+        "backgroundColor": one.colour,
+        **({"borderColor": one.colour} if kind == "line" else {"maxBarThickness": 10, **bars}),
     }
 
 

@@ -14,14 +14,15 @@ from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import number_format
-from django.utils.functional import Promise
+from django.utils.functional import Promise, lazy
 from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext
 
+from opsconsole.core.admin.words import WORDS
 from opsconsole.core.states import Stateful
 
 if TYPE_CHECKING:
@@ -200,15 +201,6 @@ def list_url(model: type[Model], **narrowed: str | int | UUID) -> str:
     return f"{url}?{urlencode({name: str(value) for name, value in narrowed.items()})}" if narrowed else url
 
 
-WORDS: Final[dict[str, Text]] = {
-    "iban": gettext_lazy("IBAN"),
-    "bic": gettext_lazy("BIC"),
-    "id": gettext_lazy("id"),
-    "at": gettext_lazy("at"),
-    "ttl_seconds": gettext_lazy("time to live (seconds)"),
-}
-
-
 # JSON of the database comes with its keys in no order: these stand first, in this one.
 FIRST: Final = (
     *("payout", "like", "external_id", "name", "as", "beneficiary", "account", "bank", "status", "direction"),
@@ -222,6 +214,9 @@ AMOUNTS: Final = frozenset(
     )
 )
 SUMS: Final = frozenset(("sums", "fees", "remainder"))
+NAMED: Final = frozenset(
+    ("status", "state", "verdict", "direction", "on_failure", "severity")
+)  # their values have words
 
 
 _links: dict[str, Callable[[str], str]] = {}
@@ -235,6 +230,9 @@ def register_link(key: str, url: Callable[[str], str]) -> None:
 def word(key: str) -> str:
     """The name of a JSON member, for people."""
     return str(WORDS.get(key) or key.replace("_", " "))
+
+
+named: Final = lazy(word, str)
 
 
 def plain(value: Any) -> SafeString | str:
@@ -263,6 +261,8 @@ def member(key: str, value: Any) -> SafeString | str:
         return sums(value)
     if key in AMOUNTS and isinstance(value, str | int) and not isinstance(value, bool):
         return amount(str(value))
+    if key in NAMED and isinstance(value, str):
+        return word(value) if value else NOTHING
     if key in _links and isinstance(value, str) and value and (url := _links[key](value)):
         return link(url, value)
     return plain(value)

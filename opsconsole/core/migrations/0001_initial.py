@@ -29,6 +29,8 @@ class Migration(migrations.Migration):
                 ("beat_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
+                "verbose_name": "worker",
+                "verbose_name_plural": "workers",
                 "db_table": "core_worker_heartbeats",
                 "default_permissions": ("view",),
             },
@@ -101,6 +103,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "user",
+                "verbose_name_plural": "users",
                 "permissions": [("issue_token", "Can issue an API token to a user")],
                 "default_permissions": ("view",),
             },
@@ -143,6 +146,8 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
+                "verbose_name": "outbox event",
+                "verbose_name_plural": "outbox events",
                 "db_table": "core_outbox_events",
                 "default_permissions": ("view",),
                 "indexes": [models.Index(fields=["created_at"], name="outbox_by_age")],

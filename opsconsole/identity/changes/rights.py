@@ -204,4 +204,5 @@ def _permissions(values: Mapping[str, Any]) -> list[str]:
     found = sorted(own & set(wanted))
     if not found:
         raise ChangeRefused(f"{role} may nothing on such an object.", errors={"role": ["gives no right here"]})
-    return found
+    # What may not be seen does not exist for a person: any right on an object takes the sight of it.
+    return sorted({*found, f"view_{model._meta.model_name}"})

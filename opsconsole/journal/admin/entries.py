@@ -37,13 +37,13 @@ from opsconsole.journal.admin.exporting import (
 )
 from opsconsole.journal.admin.filters import Narrowed, form_of
 from opsconsole.journal.admin.timeline import (
-    DIRECT_SQL,
     actor_text,
     change_table,
     subject_link,
     subject_text,
     verb_label,
 )
+from opsconsole.journal.admin.verbs import DIRECT_SQL, words_of
 from opsconsole.journal.errors import NotSealed
 from opsconsole.journal.models import Entry
 from opsconsole.journal.narrowing import subject_kinds
@@ -194,8 +194,8 @@ class EntryAdmin(ConsoleAdmin[Entry]):
         return reason if len(reason) <= REASON_SHOWN else f"{reason[:REASON_SHOWN]}…"
 
     def heading(self, row: Entry) -> str:
-        """The verb."""
-        return row.verb
+        """What was done."""
+        return words_of(row.verb)
 
     def badge(self, row: Entry) -> SafeString:
         """The number of the entry."""

@@ -62,9 +62,10 @@ class ExportEntries(Action[None]):
     def question(self, _row: None) -> Text:
         """What the file is, and that it is told."""
         return now_(
-            "Up to %(most)s sealed entries, in the order of the tree. CSV and JSONL of nothing but a stretch of time"
-            " end with the proof that tools/verify_journal.py checks. That you took them goes into the journal."
-        ) % {"most": display.number(downloads.MOST)}
+            "Up to %(most)s sealed entries (%(rows)s as XLSX), in the order of the tree. CSV and JSONL of nothing but"
+            " a stretch of time end with the proof that tools/verify_journal.py checks. That you took them goes into"
+            " the journal."
+        ) % {"most": display.number(downloads.MOST["csv"]), "rows": display.number(downloads.MOST["xlsx"])}
 
     def perform(self, press: Press[None]) -> FileResponse:
         """Write the file, say so in the journal, and only then send it."""

@@ -13,15 +13,17 @@ from django.apps import apps
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.admin import display
 from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Column, Fragment, Link, Table
+from opsconsole.core.states import Stateful
+from opsconsole.journal.admin.verbs import DIRECT_SQL, words_of
 from opsconsole.journal.models import Entry
 
-DIRECT_SQL: Final = "direct_sql"
 SHOWN_ON_PAGES: Final = 25
 TONES: Final[dict[str, str]] = {DIRECT_SQL: "bad", "journal.broken": "bad"}
 
@@ -40,7 +42,7 @@ def model_of(kind: str) -> type[Model] | None:
 def subject_text(kind: str, subject_id: str) -> str:
     """A subject in words."""
     model = model_of(kind)
-    name = str(model._meta.verbose_name) if model else kind.replace("_", " ")
+    name = str(model._meta.verbose_name) if model else display.word(kind)
     return f"{name} {subject_id}"
 
 
@@ -53,10 +55,11 @@ def subject_link(request: HttpRequest, kind: str, subject_id: str) -> SafeString
     return display.link(display.row_url_of(model, subject_id), text)
 
 
-def verb_label(verb: str) -> SafeString | str:
-    """A verb; in red where it tells of something that should not have happened."""
+def verb_label(verb: str) -> SafeString:
+    """A verb in words, itself where the pointer rests; in red where it should not have happened."""
     tone = TONES.get(verb)
-    return display.label(verb, tone) if tone else verb
+    words = display.label(words_of(verb), tone) if tone else words_of(verb)
+    return format_html('<span title="{}">{}</span>', verb, words)
 
 
 def actor_text(kind: str, name: str) -> str:
@@ -71,7 +74,10 @@ def change_table(before: Mapping[str, Any] | None, after: Mapping[str, Any] | No
     return Table(
         title or _("What changed"),
         [Column(_("field")), Column(_("before")), Column(_("after"))],
-        [[display.word(name), display.plain(was.get(name)), display.plain(now.get(name))] for name in names],
+        [
+            [display.word(name), display.member(name, was.get(name)), display.member(name, now.get(name))]
+            for name in names
+        ],
         empty=_("Nothing: the entry only says that it happened."),
     )
 
@@ -88,6 +94,12 @@ class Happening:
     url: str
 
 
+def _state_text(entry: Entry, state: str) -> str:
+    model = model_of(entry.subject_kind)
+    known = model.states if model is not None and issubclass(model, Stateful) else None
+    return str(known(state).label) if known is not None and state in known.values else state.replace("_", " ")
+
+
 def _happening(entry: Entry, *, linked: bool) -> Happening:
     content = entry.content
     was, now = (content["before"] or {}).get("status"), (content["after"] or {}).get("status")
@@ -95,7 +107,7 @@ def _happening(entry: Entry, *, linked: bool) -> Happening:
         at=entry.at,
         actor=actor_text(entry.actor_kind, entry.actor_name),
         verb=verb_label(entry.verb),
-        move=f"{was} → {now}" if was and now and was != now else "",
+        move=f"{_state_text(entry, was)} → {_state_text(entry, now)}" if was and now and was != now else "",
         reason=content["reason"],
         url=display.row_url(entry) if linked else "",
     )

@@ -338,7 +338,12 @@ class Migration(migrations.Migration):
                 ("note", models.TextField()),
                 ("at", models.DateTimeField()),
             ],
-            options={"db_table": "journal_checkpoints", "default_permissions": ("view",)},
+            options={
+                "verbose_name": "checkpoint",
+                "verbose_name_plural": "checkpoints",
+                "db_table": "journal_checkpoints",
+                "default_permissions": ("view",),
+            },
         ),
         migrations.RunSQL(STAMP, UNSTAMP),
         migrations.RunSQL(SEALING, UNSEALING),

@@ -48,6 +48,9 @@ class PayloadFields(forms.Form):
         """The fields' values for a payload that is there."""
         raise NotImplementedError
 
+    def keep_to(self, actor: Actor) -> None:
+        """Offer no record that the actor may not see; most fields offer none at all."""
+
 
 class JsonFields(PayloadFields):
     """The payload as JSON: for a type without fields of its own, and for those who have it at hand."""
@@ -135,6 +138,10 @@ class CommonFields(ActionForm):
 
     def payload(self) -> dict[str, Any]:
         """The type's own part."""
+        raise NotImplementedError
+
+    def keep_to(self, actor: Actor) -> None:
+        """As the type's own fields do it."""
         raise NotImplementedError
 
     def clean(self) -> dict[str, Any]:
@@ -295,10 +302,11 @@ class EditPlan(PlanAction[Plan]):
         """What follows for the editor."""
         return now_("Edit “%(name)s”. Whoever edits a plan cannot approve it.") % {"name": row.name}
 
-    def make_form(self, _actor: Actor, row: Plan, data: Any = None, files: Any = None) -> ActionForm:
-        """The form of its type, filled in; the external id stands."""
+    def make_form(self, actor: Actor, row: Plan, data: Any = None, files: Any = None) -> ActionForm:
+        """The form of its type, filled in; the external id stands, and only what the editor may see is offered."""
         form = form_for(row.plan_type)(data, files, initial=self.initial(row))
         form.fields.pop("external_id")
+        form.keep_to(actor)
         return form
 
     def initial(self, row: Plan) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -128,7 +128,16 @@ def why_it_stands(run: Run) -> str:
         told.append(now_("A person ended it at a step boundary."))
     if run.is_live and run.waiting_for == Waiting.PERSON:
         told.append(now_("It waits until somebody says what became of the steps in doubt."))
+    if not told and run.status in (RunState.FAILED, RunState.PARTIAL):
+        told.extend(_first_failure(run))
     return " ".join(told)
+
+
+def _first_failure(run: Run) -> Iterator[str]:
+    """What the first step that failed says; the others mostly failed of the same."""
+    step = Step.objects.filter(run=run, status=StepState.FAILED).order_by("seq").first()
+    if step is not None and (reason := (step.result or {}).get("reason")):
+        yield now_("Step %(number)s failed: %(why)s") % {"number": display.number(step.seq), "why": reason}
 
 
 def wishes_of(run: Run) -> SafeString | str:

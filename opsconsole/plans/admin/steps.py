@@ -31,8 +31,9 @@ from opsconsole.plans.states import Direction, StepState
 
 # What tells a step from the next one, for people; a step of another shape shows its first few members.
 TELLING: Final = (
-    *(("payout", "beneficiary"), ("format", "account", "count"), ("recall",), ("bank", "withdraw")),
-    *(("corridor", "from_bank", "to_bank"), ("corridor", "bank"), ("subject", "of"), ("name", "reason")),
+    *(("payout", "beneficiary"), ("format", "account", "count"), ("account", "target"), ("recall",)),
+    *(("bank", "withdraw"), ("corridor", "from_bank", "to_bank"), ("corridor", "bank")),
+    *(("subject", "of"), ("name", "reason")),
 )
 MEMBERS_SHOWN: Final = 3
 DOUBTFUL_SHOWN: Final = 10
@@ -55,6 +56,14 @@ def money_of(step: Step) -> SafeString | str:
     return display.NOTHING
 
 
+def with_reason(step: Step) -> SafeString | str:
+    """The same, and under it why the step failed, was skipped or is in doubt, where somebody said so."""
+    reason = (step.result or {}).get("reason", "") if step.status != StepState.SUCCEEDED else ""
+    if not reason:
+        return summary_of(step)
+    return format_html('{}<br><span class="ops-subtle">{}</span>', summary_of(step), reason)
+
+
 def steps_url(plan: Plan, direction: str, revision: int, **narrowed: str) -> str:
     """The list of the steps of one direction of a plan."""
     return display.list_url(
@@ -70,7 +79,7 @@ def steps_table(steps: Iterable[Step], *, more: Link | None, empty: Text = "", t
         [
             [
                 display.row_link(step, str(step.seq)),
-                summary_of(step),
+                with_reason(step),
                 money_of(step),
                 step_state(step),
                 step.attempt,

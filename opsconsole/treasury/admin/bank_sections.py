@@ -20,11 +20,11 @@ from opsconsole.journal.record import Subject
 from opsconsole.plans.models import Plan
 from opsconsole.treasury import movements
 from opsconsole.treasury.admin.leading import draft_button, may_see, payment_link
+from opsconsole.treasury.admin.moves import move_label
 from opsconsole.treasury.models import Account, Alteration, Bank, Freeze, Instruction
 from opsconsole.treasury.states import AccountKind, AccountState, BankState, InstructionState, TransferKind
 
 PAUSES_SHOWN: Final = 10
-_TONES: Final = {"sent": "info", "settled": "good", "swept": "good", "funded": "plain", "recalled": "plain"}
 
 
 def drafts_from(request: HttpRequest, bank: Bank, accounts: Sequence[Account]) -> list[Button]:
@@ -84,7 +84,7 @@ def on_its_way(bank: Bank) -> Section:
         [
             [
                 display.state_label(one.status, InstructionState(one.status).label),
-                now_("more than %(count)s") % {"count": display.number(one.count - 1)}
+                now_("%(count)s or more") % {"count": display.number(one.count)}
                 if one.capped
                 else display.number(one.count),
                 display.NOTHING if one.capped else display.money(one.amount, one.currency),
@@ -139,7 +139,7 @@ def answers(bank: Bank) -> Section:
         [_("what"), Column(_("of the last %(count)s") % {"count": movements.ANSWERS}, right=True), _("last time")],
         [
             [
-                display.label(TransferKind(one.kind).name.lower().replace("_", " "), _TONES.get(one.kind, "bad")),
+                move_label(TransferKind(one.kind)),
                 display.number(one.count),
                 display.moment(one.last),
             ]
@@ -165,7 +165,7 @@ def refusals(request: HttpRequest, bank: Bank) -> list[Section]:
             [
                 [
                     payment_link(one) if (one := known.get(end_to_end)) else display.code(end_to_end),
-                    TransferKind(kind).label,
+                    move_label(TransferKind(kind)),
                     (one.reason if one else "") or display.NOTHING,
                     display.money(one.amount, one.currency) if one else display.NOTHING,
                     display.moment(at),

@@ -21,6 +21,7 @@ from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, ti
 from opsconsole.journal.selectors import entries_of
 from opsconsole.treasury import access
 from opsconsole.treasury.admin import bank_sections
+from opsconsole.treasury.admin.leading import may_see
 from opsconsole.treasury.models import Account, Bank, Route
 from opsconsole.treasury.states import GatewayKind
 
@@ -68,6 +69,7 @@ class BankAdmin(ConsoleAdmin[Bank]):
     def sections(self, request: HttpRequest, row: Bank) -> Sequence[Section]:
         """What is on its way, what went through it, its accounts, its routes."""
         accounts = self._accounts(request, row)
+        linked, known = may_see(request, Route), {account.pk for account in accounts}
         return [
             *bank_sections.closures(request, row),
             *open_changes(row),
@@ -79,7 +81,10 @@ class BankAdmin(ConsoleAdmin[Bank]):
                 _("Routes through it"),
                 [_("corridor"), _("account")],
                 [
-                    [display.row_link(route), display.row_link(route.account)]
+                    [
+                        display.row_link(route) if linked else route.corridor,
+                        display.row_link(route.account) if route.account_id in known else route.account.name,
+                    ]
                     for route in Route.objects.filter(bank=row)
                     .select_related("account")
                     .order_by("currency", "country")

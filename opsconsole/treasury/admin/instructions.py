@@ -16,7 +16,9 @@ from opsconsole.core.admin.base import ConsoleAdmin
 from opsconsole.core.admin.filters import StatusWithin
 from opsconsole.core.admin.pages import Facts, Section
 from opsconsole.treasury import access
-from opsconsole.treasury.models import Instruction
+from opsconsole.treasury.admin.bank_messages import lines_of
+from opsconsole.treasury.admin.leading import may_see
+from opsconsole.treasury.models import BankFile, Instruction
 from opsconsole.treasury.states import OPEN_INSTRUCTIONS, InstructionState
 
 
@@ -76,7 +78,7 @@ class InstructionAdmin(ConsoleAdmin[Instruction]):
         """Its state."""
         return display.state_of(row)
 
-    def sections(self, _request: HttpRequest, row: Instruction) -> Sequence[Section]:
+    def sections(self, request: HttpRequest, row: Instruction) -> Sequence[Section]:
         """What was sent, through whom, and what the bank said."""
         return [
             Facts(
@@ -97,5 +99,6 @@ class InstructionAdmin(ConsoleAdmin[Instruction]):
                     (_("settled"), display.moment(row.settled_at)),
                     (_("asked again"), display.moment(row.next_poll_at)),
                 ],
-            )
+            ),
+            *([lines_of(row.bank_lines.order_by("-id"))] if may_see(request, BankFile) else []),
         ]

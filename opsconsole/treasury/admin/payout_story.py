@@ -17,20 +17,13 @@ from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Section, Table
 from opsconsole.plans.models import Plan
 from opsconsole.treasury.admin.leading import draft_button, may_see, payment_link
+from opsconsole.treasury.admin.moves import OF_PAYMENTS, move_label
 from opsconsole.treasury.models import BankFile, BankLine, Instruction, Payout, Transfer
 from opsconsole.treasury.reservations import DUPLICATE_DAYS
 from opsconsole.treasury.states import FreezeKind, LineVerdict, PayoutState, TransferKind
 
 SHOWN: Final = 50
 MOST_ATTEMPTS: Final = 20
-_MOVES: Final = {
-    TransferKind.SENT: (_("handed to the bank"), "info"),
-    TransferKind.SETTLED: (_("settled"), "good"),
-    TransferKind.NOT_SENT: (_("never went out"), "warn"),
-    TransferKind.FAILED: (_("refused by the bank"), "bad"),
-    TransferKind.RETURNED: (_("returned by the bank"), "warn"),
-    TransferKind.RECALLED: (_("recalled"), "warn"),
-}
 _SAID: Final = {
     LineVerdict.SETTLED: "good",
     LineVerdict.FAILED: "bad",
@@ -114,18 +107,18 @@ def _moves(request: HttpRequest, instructions: list[Instruction]) -> Iterator[Ha
     by_reference = {
         f"{kind.value}:{one.end_to_end_id}:{attempt}": (kind, one)
         for one in instructions
-        for kind in _MOVES
+        for kind in OF_PAYMENTS
         for attempt in range(min(one.step.attempt if one.step else 1, MOST_ATTEMPTS) + 1)
     }
     linked = may_see(request, Transfer)
     for moved in Transfer.objects.filter(reference__in=list(by_reference)).order_by("id"):
         kind, one = by_reference[moved.reference]
-        text, tone = _MOVES[kind]
+        label = move_label(kind)
         reference = one.bank_reference if kind != TransferKind.NOT_SENT else ""
         reason = one.reason if kind in (TransferKind.FAILED, TransferKind.RETURNED) else ""
         yield Happened(
             moved.booked_at,
-            display.link(display.row_url(moved), display.label(text, tone)) if linked else display.label(text, tone),
+            display.link(display.row_url(moved), label) if linked else label,
             one.bank.name,
             reason or display.code(reference),
         )

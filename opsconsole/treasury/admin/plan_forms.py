@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django import forms
+from django.db.models import QuerySet
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
+from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import MAX_REASON
+from opsconsole.core.errors import Denied
 from opsconsole.plans.admin.drafting import PayloadFields, register_fields
+from opsconsole.treasury import access
 from opsconsole.treasury.models import Account, Bank, Route
 from opsconsole.treasury.states import AccountKind
 
@@ -58,7 +62,8 @@ def corridors() -> Choices:
     """The routes there are: a currency, and the country where one is named."""
     found: dict[str, str] = {}
     for route in Route.objects.select_related("bank").order_by("currency", "country"):
-        found.setdefault(route.corridor, f"{route.corridor} ({now_('now through')} {route.bank.name})")
+        way = now_("%(corridor)s (now through %(bank)s)")
+        found.setdefault(route.corridor, way % {"corridor": route.corridor, "bank": route.bank.name})
     return list(found.items())
 
 
@@ -75,7 +80,41 @@ def _reason_field() -> forms.CharField:
     )
 
 
-class SweepFields(PayloadFields):
+class SeenFields(PayloadFields):
+    """Fields that choose among banks and accounts."""
+
+    def keep_to(self, actor: Actor) -> None:
+        """Only those that the actor may see, for a person who was given one plan and some banks."""
+        banks = access.visible_banks, "code", ("bank", "source_bank", "from_bank", "to_bank")
+        by_iban = access.visible_accounts, "iban", ("source_accounts", "target_account")
+        by_id = access.visible_accounts, "pk", ("account",)
+        for visible, known_by, names in (banks, by_iban, by_id):
+            for name in self.fields.keys() & set(names):
+                self._offer(name, _values(visible, known_by, actor))
+        if "corridors" in self.fields:
+            self._offer("corridors", _corridors_seen_by(actor))
+
+    def _offer(self, name: str, seen: set[str]) -> None:
+        field = cast(forms.ChoiceField, self.fields[name])
+        offered = cast(Iterable[tuple[str, str]], field.choices)
+        field.choices = [(value, label) for value, label in offered if not value or value in seen]
+
+
+def _corridors_seen_by(actor: Actor) -> set[str]:
+    try:
+        return {route.corridor for route in access.visible_routes(actor)}
+    except Denied:
+        return set()
+
+
+def _values(visible: Callable[[Actor], QuerySet[Any]], known_by: str, actor: Actor) -> set[str]:
+    try:
+        return {str(value) for value in visible(actor).values_list(known_by, flat=True)}
+    except Denied:
+        return set()
+
+
+class SweepFields(SeenFields):
     """From which accounts, to which one, and what stays."""
 
     currency = forms.ChoiceField(label=_("Currency"), choices=currencies)
@@ -129,7 +168,7 @@ class SweepFields(PayloadFields):
         }
 
 
-class FailoverFields(PayloadFields):
+class FailoverFields(SeenFields):
     """From which bank to which, for all of its routes or some."""
 
     from_bank = forms.ChoiceField(label=_("Away from"), choices=banks)
@@ -154,7 +193,7 @@ class FailoverFields(PayloadFields):
         return {**payload, "corridors": payload.get("corridors") or []}
 
 
-class FreezeFields(PayloadFields):
+class FreezeFields(SeenFields):
     """What is frozen, and why."""
 
     subject = forms.ChoiceField(
@@ -201,7 +240,7 @@ class FreezeFields(PayloadFields):
         return {"subject": payload["subject"], where: payload["id"], "reason": payload["reason"]}
 
 
-class PauseBankFields(PayloadFields):
+class PauseBankFields(SeenFields):
     """Which bank, and why."""
 
     bank = forms.ChoiceField(label=_("Bank"), choices=banks)

@@ -91,7 +91,8 @@ class PayoutBatch(PlanType):
             rest = self._left_out(plan)
             raise NothingToDo(
                 f"No payout in {payload['currency']} that is due by {payload['cutoff_date']} fits this plan:"
-                f" {rest.beyond_total} would pass the total, {rest.unroutable} have no open route,"
+                f" {rest.beyond_total} would pass the total, {rest.unroutable} have no open route"
+                " (there is none, or its bank is paused or its account frozen),"
                 f" {rest.frozen} are frozen.",
                 due=rest.beyond_total + rest.unroutable + rest.frozen,
             )
@@ -333,7 +334,8 @@ def _warnings(plan: Plan, rest: reservations.LeftOut) -> list[dict[str, Any]]:
         warnings.append(
             {
                 "code": "unroutable",
-                "message": f"{rest.unroutable} due payouts ({rest.unroutable_sum}) have no open route and stay behind.",
+                "message": f"{rest.unroutable} due payouts ({rest.unroutable_sum}) have no open route and stay behind:"
+                " there is none, or its bank is paused or its account frozen.",
             }
         )
     if rest.frozen:

@@ -88,7 +88,7 @@ class SweepAccounts(PlanType):
         if not sweeps.reserve(plan, found, target=target.pk, currency=payload["currency"]):
             raise NothingToDo(
                 f"No account holds more than {payload['keep_minimum']} {payload['currency']} that could be swept:"
-                f" {sum(1 for one in found if not one.open)} are closed,"
+                f" {sum(1 for one in found if not one.open)} are frozen or at a paused bank,"
                 f" {sum(1 for one in found if one.promised)} have promised money to other plans.",
                 accounts=[source.iban for source in found],
             )

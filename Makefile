@@ -9,7 +9,7 @@ PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 CHECKS := check-format check-lint check-types check-layers check-migrations check-system check-deploy check-templates
-.PHONY: help up test test-foreign test-deps check bench screenshots runtime development benchmarks $(CHECKS)
+.PHONY: help up test test-foreign test-deps check messages bench screenshots runtime development benchmarks $(CHECKS)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ check-deploy:
 
 check-templates:
 	$(IN_VENV) -m djlint . --lint --quiet
+
+messages: development ## collect and compile the French texts (needs gettext)
+	@$(IN_VENV) tools/messages.py
 
 bench: benchmarks ## benchmarks as ratios; fails below those that the documentation states
 	@$(IN_VENV) -m bench $(ARGS)

@@ -70,8 +70,8 @@ def report(catalogue: Path) -> int:
     return len(left)
 
 
-def _is_whole(string: str | list[str] | tuple[str, ...]) -> bool:
-    return bool(string) if isinstance(string, str) else all(string)
+def _is_whole(string: str | list[str] | tuple[str, ...] | None) -> bool:
+    return all(string) if isinstance(string, list | tuple) else bool(string)
 
 
 def _keep_date(text: str, before: str) -> str:

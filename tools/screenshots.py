@@ -79,7 +79,7 @@ class Console:
 
     def staged(self, name: str, title: str, plan_type: str, payload: Json, **more: Any) -> str:
         """Draft and stage a plan as `ops`; its id, which is remembered under the name."""
-        body = {"external_id": f"picture-{name}", "name": title, "plan_type": plan_type, "payload": payload} | more
+        body = {"external_id": slug(title), "name": title, "plan_type": plan_type, "payload": payload} | more
         plan = self.post("ops", "ops/plans", body)
         self.plans[name] = self.post("ops", f"ops/plans/{plan['id']}/stage")
         return str(plan["id"])
@@ -101,6 +101,11 @@ class Console:
             return found if found["finished_at"] else None
 
         return dict(wait_for("the end of a run", look))
+
+
+def slug(title: str) -> str:
+    """A plan's name as its external id."""
+    return title.lower().replace(",", "").replace(" ", "-")
 
 
 def wait_for(what: str, condition: Callable[[], Any]) -> Any:
@@ -128,7 +133,7 @@ def console() -> Iterator[Console]:
     folder = Path(tempfile.mkdtemp(prefix="opsconsole-pictures-"))
     command = [sys.executable, "-m", "sandbox_bank", "--port", "0", "--store", str(folder / "bank")]
     command += ["--execute-after", "2", "--settle-after", "2"]
-    processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)]  # noqa: S603 - ours
+    processes: list[subprocess.Popen[Any]] = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)]  # noqa: S603 - ours
     try:
         assert processes[0].stdout is not None
         bank = f"http://127.0.0.1:{processes[0].stdout.readline().rpartition(':')[2].strip()}"
@@ -193,7 +198,7 @@ def payouts(here: Console) -> None:
     here.tell_bank("faults", method="DELETE")
     gone = here.staged("cancelled", "Payouts of June, by the old list", "payout_batch", batch("200000"))
     here.post("ops", f"ops/plans/{gone}/cancel", {"reason": "the list was last month's"})
-    body = {"external_id": "picture-draft", "name": "Payouts of September", "plan_type": "payout_batch"}
+    body = {"external_id": "payouts-of-september", "name": "Payouts of September", "plan_type": "payout_batch"}
     here.post("ops2", "ops/plans", body | {"payload": batch("90000")})
     revised = here.staged("staged", "Payouts of August", "payout_batch", batch("250000"))
     here.callers["ops"]._call("PATCH", f"/api/ops/plans/{revised}", {"status": "draft", "payload": batch("380000")}, {})
@@ -377,6 +382,7 @@ def main() -> int:
     if chromium is None:
         print("Chromium is not installed: see `make test-deps`.", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no process of ours is left
     with console() as here, sync_playwright() as playwright:
         history(here)
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)

@@ -55,13 +55,14 @@ class ConsoleSchema(AutoSchema):
         return [*([KEY_HEADER] if self.method in WRITES else []), *super().get_override_parameters()]
 
     def _get_paginator(self) -> Any:
-        """Every list of the API is a page."""
+        """Every list of the API is a page, but for that of a door that says `pagination_class = None`."""
+        if getattr(self.view, "pagination_class", NewestFirst) is None:
+            return None
         return super()._get_paginator() or NewestFirst()  # type: ignore[no-untyped-call] # half typed upstream
 
     def _get_pagination_parameters(self) -> Any:
-        if not self._is_list_view():
-            return []
-        return self._get_paginator().get_schema_operation_parameters(self.view)
+        paginator = self._get_paginator() if self._is_list_view() else None
+        return [] if paginator is None else paginator.get_schema_operation_parameters(self.view)
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies = super()._get_response_bodies(direction)

@@ -14,6 +14,7 @@ class PersonSerializer(serializers.ModelSerializer[User]):
     """A user."""
 
     roles = serializers.SerializerMethodField()
+    email = serializers.CharField(help_text="Empty where none is known.")
     active = serializers.BooleanField(source="is_active", help_text="In office, or left.")
 
     class Meta:

@@ -297,6 +297,8 @@ class ResolveIncident(ConsoleView):
 class DailyChecklist(ConsoleView):
     """Today's checklist."""
 
+    pagination_class = None  # it is short, and is whole
+
     @extend_schema(
         operation_id="checklist_today",
         summary="Today's checklist as it stands now",

@@ -24,7 +24,9 @@ class AlertSerializer(serializers.ModelSerializer[Alert]):
 class IncidentSerializer(serializers.ModelSerializer[Incident]):
     """An incident, without its alerts."""
 
-    acknowledged_by = serializers.CharField(source="acknowledged_by.username", default=None, read_only=True)
+    acknowledged_by = serializers.CharField(
+        source="acknowledged_by.username", default=None, allow_null=True, read_only=True
+    )
 
     class Meta:
         model = Incident

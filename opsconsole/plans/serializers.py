@@ -327,6 +327,8 @@ class CalendarSerializer(serializers.ModelSerializer[Calendar]):
     currencies = serializers.ListField(child=serializers.CharField())
     weekdays = serializers.ListField(child=serializers.IntegerField())
     created_by = serializers.CharField(source="created_by.username")
+    from_time = LocalTimeField(allow_null=True)
+    until_time = LocalTimeField(allow_null=True)
     holds_now = serializers.SerializerMethodField()
     next_from = serializers.SerializerMethodField(help_text="When it holds next, or since when it does.")
     next_until = serializers.SerializerMethodField()

@@ -173,4 +173,5 @@ def test_an_auditor_sees_everything_and_changes_nothing(
                 f"/admin/plans/plan/{plan.pk}/{action}/", form={"csrfmiddlewaretoken": token, "key": "k"}
             )
             assert sent.status == 403, action
-    assert buttons <= {"export", "verify", "evidence"}, buttons  # they read, and are journalled when pressed
+    # Their own password and tokens; and what reads, and is journalled when it is pressed.
+    assert buttons <= {"password", "new", "end", "export", "verify", "evidence"}, buttons

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Final, Literal
 
 from django.utils.formats import date_format
-from django.utils.translation import pgettext
+from django.utils.translation import gettext, pgettext
 
 from opsconsole.core.admin import display
 from opsconsole.core.admin.display import Text
@@ -45,7 +45,7 @@ def chart(
     """A chart; `summary` says in a line what it shows, else what each series sums to. Empty days are no rows."""
     form = pgettext("the date format of a day in a chart", "j M")
     labels = [date_format(day, form) for day in days]
-    told = summary or ", ".join(f"{one.name}: {display.number(int(sum(one.values)))}" for one in series)
+    told = summary or ", ".join(_sum_of(one) for one in series)
     return Fragment(
         TEMPLATE,
         title,
@@ -62,6 +62,10 @@ def chart(
         },
         more=more,
     )
+
+
+def _sum_of(one: Series) -> str:
+    return gettext("%(name)s: %(sum)s") % {"name": one.name, "sum": display.number(int(sum(one.values)))}
 
 
 def _dataset(one: Series, kind: Kind, stacked: bool) -> dict[str, object]:  # noqa: FBT001 - passed on

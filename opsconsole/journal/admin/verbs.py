@@ -1,4 +1,4 @@
-"""The verbs of the journal in words. The journal keeps the verb itself: it is what was signed, and what filters take."""
+"""The verbs of the journal in words. The entry keeps the verb: that is what was signed, and what filters take."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.functional import lazy
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as now_
@@ -20,6 +21,7 @@ from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, ActionForm, Press, then
 from opsconsole.core.admin.base import ConsoleAdmin, actor_of
 from opsconsole.core.admin.display import Text
+from opsconsole.core.admin.filters import OneOf, Options
 from opsconsole.core.admin.pages import Facts, Section, Table
 from opsconsole.core.idempotency import Answer
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, model_of, timeline
@@ -67,7 +69,8 @@ class Tick(Action[None]):
     def __init__(self, item: Item) -> None:
         self.item = item
         self.name = f"tick-{item.name.replace('_', '-')}"
-        self.label = _("Tick: %(item)s") % {"item": item.title}
+        # Put together for each viewer: made once, it would stay in one language.
+        self.label = lazy(lambda: now_("Tick: %(item)s") % {"item": item.title}, str)()
         self.submit = _("Tick")
 
     def question(self, _row: None) -> Text:
@@ -86,13 +89,28 @@ class Tick(Action[None]):
         )
 
 
+class ByItem(OneOf):
+    """One item of the list."""
+
+    title = _("item")
+    parameter_name = "item__exact"
+
+    def options(self, _request: HttpRequest) -> Options:
+        """All of them, by what people call them."""
+        return [(item.name, item.title) for item in ITEMS]
+
+    def narrow(self, _request: HttpRequest, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+        """Its history alone."""
+        return rows.filter(item=value)
+
+
 @admin.register(Check)
 class CheckAdmin(ConsoleAdmin[Check]):
     """Today's checklist above the history of all of them."""
 
     change_list_template = "console/checklist.html"
     list_display = ("day", "about", "came_to", "who", "noted")
-    list_filter = ("verdict", "item")
+    list_filter = ("verdict", ByItem)
     list_select_related = ("ticked_by",)
     ordering = ("-day", "item", "id")
 

@@ -45,6 +45,7 @@ STEPS_ON_PAGE: Final = 200
 RUNS_SHOWN = 10
 SEQ_DIGITS: Final = 9
 WATCHED: Final = frozenset((PlanState.STAGED, PlanState.APPROVED, PlanState.EXECUTING, PlanState.ROLLING_BACK))
+ENDED_BADLY: Final = frozenset((PlanState.FAILED, PlanState.PARTIAL, PlanState.ROLLBACK_PARTIAL))
 BATCHES: Final = "run.steps"  # an entry for each turn of a worker: the steps' own pages tell that better
 
 
@@ -148,6 +149,8 @@ class PlanAdmin(ConsoleAdmin[Plan]):
     def sections(self, request: HttpRequest, row: Plan) -> Sequence[Section]:
         """What is going on, what it would do, what was asked for."""
         run = live_run(row)
+        if run is None and row.status in ENDED_BADLY:
+            run = selectors.runs_of(row).first()  # what went wrong, and at which steps
         return [
             *([self._watch(row)] if row.status in WATCHED else []),
             *broken_glass_sections(row),

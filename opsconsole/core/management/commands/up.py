@@ -143,6 +143,7 @@ def programs(*, host: str, port: int, bank: int | None, workers: int) -> list[Pr
     """The processes of the console, told of each other by the environment."""
     python, manage = sys.executable, settings.BASE_DIR / "manage.py"
     common = {"OPS_VAR": str(settings.VAR)}
+    common["LOG_LEVEL"] = os.environ.get("LOG_LEVEL", "WARNING")  # what people must read stands between the lines
     if host not in ("127.0.0.1", "0.0.0.0") and "ALLOWED_HOSTS" not in os.environ:  # noqa: S104  no bind either
         common["ALLOWED_HOSTS"] = ",".join([*settings.ALLOWED_HOSTS, host])
 

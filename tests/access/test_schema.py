@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.access.conftest import Doors, _furnish
+from tests.access.test_matrix import TABLE
 from tests.api.conftest import console_environment, own_redis, shared_web, web
 from tests.api.servers import ROOT, Web
 from tests.sandbox_bank.process import BankProcess, bank, shared_bank
@@ -96,13 +97,20 @@ def reached(said: dict[str, Any]) -> set[str]:
     }
 
 
+def row_of(operation: str) -> tuple[str, str]:
+    """The operation as the access table names it."""
+    method, _, path = operation.partition(" ")
+    return method, re.sub(r"\{(\w+)\}", r"<\1>", path.removeprefix("/"))
+
+
 def test_every_answer_is_documented(torture: Callable[[str], dict[str, Any]]) -> None:
     """As somebody to whom nearly every door stands open, and who gets somewhere behind most of them."""
     said = torture("pay_admin")
     assert said["operations"]["tested"] == said["operations"]["total"] >= 44
     assert said["test_cases"]["generated"] > 30 * said["operations"]["total"]
-    missed = said["valid_rates"].keys() - reached(said)
-    assert len(missed) < 0.1 * len(said["valid_rates"]), sorted(missed)
+    open_to_it = {name for name in said["valid_rates"] if TABLE[row_of(name)]["pay_admin"] == "+"}
+    missed = open_to_it - reached(said)
+    assert len(missed) < 0.1 * len(open_to_it), sorted(missed)
 
 
 def test_every_answer_to_a_stranger_is_documented(torture: Callable[[str], dict[str, Any]]) -> None:

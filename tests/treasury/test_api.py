@@ -262,19 +262,22 @@ class TestSight:
         self, api: Api, world: World, person: Callable[..., Actor]
     ) -> None:
         grant(user=person("dev"), permission="treasury.view_bank", row=world.iso, actor=TESTER)
-        grant(user=person("dev"), permission="treasury.view_account", row=world.account, actor=TESTER)
-        client = api("dev")
-        assert [one["code"] for one in client.get(f"{URL}/banks").json()["results"]] == ["filebank"]
-        assert [one["id"] for one in client.get(f"{URL}/accounts").json()["results"]] == [str(world.account.pk)]
-        assert client.get(f"{URL}/accounts/{world.account.pk}").status_code == 200
-        assert client.get(f"{URL}/accounts/{world.iso_account.pk}").status_code == 404
-        assert client.get(f"{URL}/payouts").status_code == 403
-        assert (
-            client.patch(
-                f"{URL}/routes/{world.route.pk}", {"account_id": str(world.account.pk), "reason": "r"}
-            ).status_code
-            == 404
-        )
+        grant(user=person("trader"), permission="treasury.view_account", row=world.account, actor=TESTER)
+        of_bank, of_account = api("dev"), api("trader")
+        assert [one["code"] for one in of_bank.get(f"{URL}/banks").json()["results"]] == ["filebank"]
+        for client, seen, hidden in (
+            (of_bank, world.iso_account, world.account),
+            (of_account, world.account, world.iso_account),
+        ):
+            listed = {one["id"]: one["bank_id"] for one in client.get(f"{URL}/accounts").json()["results"]}
+            assert str(seen.pk) in listed
+            assert set(listed.values()) == {str(seen.bank_id)}
+            assert client.get(f"{URL}/accounts/{seen.pk}").status_code == 200
+            assert client.get(f"{URL}/accounts/{hidden.pk}").status_code == 404
+            assert client.get(f"{URL}/payouts").status_code == 403
+        elsewhere = {"account_id": str(world.account.pk), "reason": "r"}
+        assert of_bank.patch(f"{URL}/routes/{world.route.pk}", elsewhere).status_code == 404
+        assert of_account.patch(f"{URL}/routes/{world.route.pk}", elsewhere).status_code == 403
 
 
 @operation

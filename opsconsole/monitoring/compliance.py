@@ -9,6 +9,7 @@ from typing import Final
 
 from django.core.files import File
 
+from opsconsole.core.actors import SYSTEM
 from opsconsole.core.storage import artifacts
 from opsconsole.journal.exports import Export
 from opsconsole.journal.models import Entry
@@ -16,7 +17,7 @@ from opsconsole.journal.outcomes import EXPORTED
 
 FOLDER: Final = "compliance"
 IN_MEMORY: Final = 8 * 1024 * 1024
-LOOKED_AT: Final = 200
+EXPORTER: Final = SYSTEM("compliance-export")
 
 
 def name_of(day: date) -> str:
@@ -25,14 +26,12 @@ def name_of(day: date) -> str:
 
 
 def last_export() -> datetime | None:
-    """Up to when the journal is exported without a gap that the newest exports would show; None before the first."""
-    newest = Entry.objects.filter(verb=EXPORTED).order_by("-at", "-seq")[:LOOKED_AT]
-    ends = [
-        datetime.fromisoformat(after["until"])
-        for entry in newest
-        if (after := entry.content["after"] or {}).get("file") and after.get("until")
-    ]
-    return max(ends, default=None)
+    """Up to when the journal is exported: days are exported one after the other; None before the first.
+
+    What people export themselves, however often, does not count.
+    """
+    newest = Entry.objects.filter(verb=EXPORTED, actor_id=EXPORTER.id).order_by("-at", "-seq").first()
+    return None if newest is None else datetime.fromisoformat(newest.content["after"]["until"])
 
 
 def next_day() -> date | None:
@@ -72,7 +71,6 @@ def write_day(day: date) -> Written:
         written.entries, written.unsealed, written.sha256 = export.entries, export.unsealed, running.hexdigest()
         if not written.unsealed:
             buffer.seek(0)
-            if artifacts().exists(written.file):  # a killed export had stored it, and not said so
-                artifacts().delete(written.file)
-            artifacts().save(written.file, File(buffer))
+            # What is stored is never removed: beside the file of an export that was killed it gets a name of its own.
+            written.file = artifacts().save(written.file, File(buffer))
     return written

@@ -14,7 +14,7 @@ from opsconsole.journal.outcomes import BROKEN
 from opsconsole.journal.record import Subject
 from opsconsole.journal.services import record_export
 from opsconsole.monitoring.checklist import ITEMS
-from opsconsole.monitoring.compliance import next_day, write_day
+from opsconsole.monitoring.compliance import EXPORTER, next_day, write_day
 from opsconsole.monitoring.services.checklists import note_finding
 from opsconsole.monitoring.services.incidents import note_trouble
 from opsconsole.monitoring.states import Severity
@@ -24,7 +24,6 @@ log = structlog.get_logger(__name__)
 WATCH = SYSTEM("monitoring")
 # Events name a plan by that word; the journal, the checklist and the pages go by the table.
 TABLE_OF = {"plan": "ops_plans"}
-COMPLIANCE = SYSTEM("compliance-export")
 
 # What the console sees itself and somebody has to look at: topic, how bad, in words.
 TROUBLES: dict[str, tuple[Severity, str]] = {
@@ -90,7 +89,7 @@ def export_for_compliance() -> int:
             entries=written.entries,
             file=written.file,
             sha256=written.sha256,
-            actor=COMPLIANCE,
+            actor=EXPORTER,
         )
         exported += 1
     return exported

@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.core.files.base import ContentFile
 from django.db import connection
 
 from opsconsole.core.actors import SYSTEM
@@ -21,7 +22,7 @@ from opsconsole.core.storage import artifacts
 from opsconsole.journal.keys import trusted
 from opsconsole.journal.models import Entry
 from opsconsole.journal.record import Subject, record
-from opsconsole.journal.services import seal
+from opsconsole.journal.services import record_export, seal
 from opsconsole.monitoring import checklist, compliance, jobs
 from opsconsole.monitoring.models import Check, Incident
 from opsconsole.monitoring.services.incidents import resolve_incident
@@ -126,15 +127,8 @@ def test_a_refused_tick_changes_nothing(api: Any, who: str, item: str, body: dic
     assert (Check.objects.count(), Entry.objects.count()) == (0, before)
 
 
-def yesterday(count: int) -> datetime:
-    """Entries of yesterday, sealed; when yesterday began."""
-    midnight = datetime.now(tz=UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    write(count=count, actor=SYSTEM("test"))
-    return midnight - timedelta(days=1)
-
-
 def test_a_day_that_is_over_is_exported_once_with_a_proof_that_verifies_offline(
-    tmp_path: Path, monkeypatch: Any
+    tmp_path: Path, monkeypatch: Any, person: Any
 ) -> None:
     write(count=5, actor=SYSTEM("test"))
     while seal(actor=SYSTEM("sealer")):
@@ -150,12 +144,15 @@ def test_a_day_that_is_over_is_exported_once_with_a_proof_that_verifies_offline(
 
     monkeypatch.setattr(compliance, "datetime", Tomorrow)
     artifacts().delete(compliance.name_of(today))
+    stale = artifacts().save(compliance.name_of(today), ContentFile(b"what a killed export left"))
     assert jobs.export_for_compliance() == 1
+    record_export(since=None, until=None, form="csv", entries=1, actor=person("auditor"))
     assert jobs.export_for_compliance() == 0
+    assert artifacts().open(stale).read() == b"what a killed export left"
 
-    entry = Entry.objects.get(verb="journal.exported")
+    entry = Entry.objects.get(verb="journal.exported", actor_id="system:compliance-export")
     facts = entry.content["after"]
-    assert (entry.actor_name, facts["file"]) == ("system:compliance-export", compliance.name_of(today))
+    assert facts["file"].startswith(f"compliance/journal-{today.isoformat()}_")
     stored = artifacts().open(facts["file"]).read()
     assert hashlib.sha256(stored).hexdigest() == facts["sha256"]
     *rows, last = stored.decode().splitlines()

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -24,6 +25,8 @@ CHANGES = 400  # per writer
 ROWS = 50  # per writer
 WARM_UP = 10
 STATES = ("staged", "approved")
+
+Change = Callable[[int, str, str], None]  # place, status, digest
 
 
 def run(*, scale: float) -> list[Figure]:
@@ -116,7 +119,7 @@ def main() -> None:
         change(number % ROWS, STATES[number // ROWS % 2], f"{number:064x}")
 
 
-def _theirs(who: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a closure for main
+def _theirs(who: str) -> Change:
     from django.db import transaction
 
     from bench.peers import models
@@ -133,7 +136,7 @@ def _theirs(who: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a closu
     return change
 
 
-def _ours():  # type: ignore[no-untyped-def]  # noqa: ANN202 - a closure for main
+def _ours() -> Change:
     from django.db import models
 
     from opsconsole.core.actors import SYSTEM, Actor

@@ -7,6 +7,7 @@ methods: `find` the record and whether this actor may ask, `lock` it, `describe`
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -55,7 +56,7 @@ class Granted:
         return {"change": self.change, "requested_by": self.requested_by.username}
 
 
-class Kind:
+class Kind(ABC):
     """One kind of change. `edits` says that the record is there already and any of the fields may be given."""
 
     name: ClassVar[str]
@@ -90,27 +91,27 @@ class Kind:
         found = {name: value for name, value in found.items() if name not in self.secret_fields}
         return {**to_plain(found), **secrets}
 
+    @abstractmethod
     def find(self, subject: str, values: Mapping[str, Any], *, actor: Actor) -> str:
         """The key of the record; raises NotFound for one that the actor may not see, Denied where they may not ask."""
-        raise NotImplementedError
 
     def lock(self, subject_id: str) -> None:
         """Lock what `describe` reads; a record that is new has nothing to lock."""
 
+    @abstractmethod
     def describe(self, subject_id: str, values: Mapping[str, Any]) -> Described:
         """What would change, of the record as it is now; raises DomainError where it cannot be."""
-        raise NotImplementedError
 
+    @abstractmethod
     def apply(self, subject_id: str, values: Mapping[str, Any], *, granted: Granted, actor: Actor) -> str:
         """Write it, and journal it on the record, in the caller's operation; the record is locked.
 
         Returns what the person concerned may see once, for a kind that is collected; nothing otherwise.
         """
-        raise NotImplementedError
 
-    def current(self, subject_id: str) -> dict[str, Any]:
-        """The fields as they are now, which is what a form begins with; secrets left out."""
-        raise NotImplementedError
+    def current(self, _subject_id: str) -> dict[str, Any]:
+        """The fields as they are now, which is what a form begins with; secrets left out. A new record has none."""
+        return {}
 
 
 _kinds: dict[str, Kind] = {}

@@ -172,7 +172,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "rest_framework",
-    "knox",
+    "opsconsole.identity.apps.TokensConfig",
     "guardian",
     "django_filters",
     "drf_spectacular",

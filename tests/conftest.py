@@ -27,6 +27,9 @@ from opsconsole.core.tokens import create_token
 
 REQUIRE_ALL = os.environ.get("OPS_REQUIRE_ALL") == "1"
 
+# Each test client builds the middleware anew; looking through all static files then would take longer than most tests.
+django_settings.WHITENOISE_AUTOREFRESH = True
+
 
 def superuser_dsn(dbname: str) -> str:
     """How to reach the test database as the cluster's superuser."""

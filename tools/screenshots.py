@@ -13,6 +13,7 @@ import argparse
 import base64
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -175,8 +176,12 @@ def history(here: Console) -> None:
 
 def talk(here: Console) -> None:
     """Somebody is told, by a bank of news that answers and one that does not."""
-    hook = {"name": "on-call", "kind": "webhook", "target": "http://127.0.0.1:9/hook", "reason": "the rota"}
-    channel = here.post("admin", "notifications/channels", hook)
+    secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    hook = {"name": "on-call", "kind": "webhook", "target": "http://127.0.0.1:9/hook", "secret": secret}
+    asked = here.post("admin", "changes", {"kind": "channel_set_up", "payload": hook, "reason": "the rota"})
+    for approver in ("admin2", "pay_admin"):
+        here.post(approver, f"changes/{asked['id']}/approve", {})
+    channel = here.get("notifications/channels", "admin")["results"][0]
     wanted = {"role": "ops", "channel": channel["id"], "patterns": ["plan.*"], "minimum": "warning"}
     here.post("admin", "notifications/subscriptions", wanted)
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals import subjects
 from opsconsole.approvals.models import Request, Review, SignerKey
@@ -34,7 +35,7 @@ def request_for(actor: Actor, request_id: UUID) -> Request:
     except Denied:
         found = None
     if found is None:
-        raise NotFound("There is no such approval request.", request=str(request_id))
+        raise NotFound(_("There is no such approval request."), request=str(request_id))
     return found
 
 
@@ -55,7 +56,7 @@ def locked_by_id(request_id: UUID) -> Request:
     """The same, for a part of the system that knows the id; raises NotFound."""
     request = Request.objects.filter(pk=request_id).first()
     if request is None:
-        raise NotFound("There is no such approval request.", request=str(request_id))
+        raise NotFound(_("There is no such approval request."), request=str(request_id))
     return locked(request)
 
 
@@ -69,7 +70,7 @@ def review_to_answer(actor: Actor, review_id: UUID) -> Review:
     """One review, locked behind its subject, for an actor who may answer; raises NotFound or Denied."""
     review = Review.objects.filter(pk=review_id).first() if actor.may("approvals.view_review") else None
     if review is None:
-        raise NotFound("There is no such review.", review=str(review_id))
+        raise NotFound(_("There is no such review."), review=str(review_id))
     actor.require("approvals.answer_review")
     subjects.hooks_for(review.subject_kind).lock(review.subject_id)
     return Review.objects.select_for_update().get(pk=review.pk)
@@ -79,5 +80,5 @@ def own_key(actor: Actor, key_id: UUID) -> SignerKey:
     """One of the actor's own signer keys, locked; raises NotFound for anybody else's."""
     key = SignerKey.objects.select_for_update().filter(pk=key_id, user=actor.user).first() if actor.user else None
     if key is None:
-        raise NotFound("You have no such signer key.", key=str(key_id))
+        raise NotFound(_("You have no such signer key."), key=str(key_id))
     return key

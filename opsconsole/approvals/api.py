@@ -1,4 +1,4 @@
-"""The generic door to approvals: the inbox, one request, the verdicts on it; and the caller's signer keys."""
+"""The generic door to approvals: the inbox, one request, the verdicts on it; and revoking a key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from opsconsole.approvals import access, selectors, services
 from opsconsole.approvals.models import Request, Review
 from opsconsole.approvals.serializers import (
     CommentsSerializer,
-    NewSignerKeySerializer,
     RequestDetailSerializer,
     RequestSerializer,
     ReviewAnswerSerializer,
@@ -181,58 +180,6 @@ class RequestComment(DecisionDoor):
                 self.answer,
                 request_id=request_id,
                 comments=said["comments"],
-                actor=self.actor,
-            )
-        )
-
-
-class SignerKeyList(ConsoleView):
-    """`GET, POST /api/signer-keys`."""
-
-    @extend_schema(
-        operation_id="signer_keys_list",
-        summary="One's own signer keys",
-        tags=TAGS,
-        responses={200: SignerKeySerializer(many=True), 400: problem_response()},
-    )
-    def get(self, _request: HttpRequest) -> Response:
-        """The caller's keys, revoked ones included, newest first."""
-        return self.page(selectors.keys_of(self.actor), SignerKeySerializer)
-
-    @extend_schema(
-        operation_id="signer_keys_register",
-        summary="Register a public key of one's own",
-        tags=TAGS,
-        parameters=[KEY],
-        request=NewSignerKeySerializer,
-        responses={201: SignerKeySerializer},
-        examples=[
-            OpenApiExample(
-                "Raw",
-                {"name": "laptop", "public_key": "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="},
-                request_only=True,
-            ),
-            OpenApiExample(
-                "PEM, as `openssl pkey -pubout` prints it",
-                {
-                    "name": "laptop",
-                    "public_key": "-----BEGIN PUBLIC KEY-----\n"
-                    "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"
-                    "-----END PUBLIC KEY-----\n",
-                },
-                request_only=True,
-            ),
-        ],
-    )
-    def post(self, _request: HttpRequest) -> Response:
-        """Register an Ed25519 public key; the private one never leaves its owner."""
-        given = self.read(NewSignerKeySerializer)
-        return self.respond(
-            services.register_signer_key.once(
-                self.request_key(),
-                lambda key: Answer(201, dict(SignerKeySerializer(key).data)),
-                name=given["name"],
-                public_key=given["public_key"],
                 actor=self.actor,
             )
         )

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from opsconsole.approvals import access, moves, passkeys, quorum, selectors, signatures
 from opsconsole.approvals.errors import (
     AlreadyApproved,
@@ -52,7 +55,7 @@ def decide(
         _require_a_say(said, kind)
     moves.require_open(request)
     if digest is not None and digest != request.digest:
-        raise DigestMismatch("The content has changed since you saw it.", current=request.digest, digest=digest)
+        raise DigestMismatch(_("The content has changed since you saw it."), current=request.digest, digest=digest)
     match kind:
         case DecisionKind.APPROVE:
             return _approve(said)
@@ -75,25 +78,30 @@ class Said:
 
 def _require_a_say(said: Said, kind: DecisionKind) -> None:
     if kind is DecisionKind.APPROVE and str(said.user.pk) in said.request.barred:
-        raise SeparationOfDuties("You asked for this or had a hand in it; other people must approve it.")
+        raise SeparationOfDuties(_("You asked for this or had a hand in it; other people must approve it."))
     asked = said.request.terms.roles
     if selectors.roles_of(said.user).isdisjoint(asked):
-        raise NotAnApprover(f"This takes one of the roles {', '.join(asked)}.", roles=list(asked))
+        raise NotAnApprover(
+            format_lazy(_("This takes one of the roles {roles}."), roles=", ".join(asked)), roles=list(asked)
+        )
 
 
 def _approve(said: Said) -> Request:
     request, me = said.request, str(said.user.pk)
     counted = selectors.tally(request)
     if counted.approval_of(said.user.pk) is not None:
-        raise AlreadyApproved("You have approved this already.", request=str(request.pk))
+        raise AlreadyApproved(_("You have approved this already."), request=str(request.pk))
     if request.state is RequestState.APPROVED:
         if counted.quorum.complete:
-            raise AlreadyComplete("Everybody who must agree has agreed.", request=str(request.pk))
+            raise AlreadyComplete(_("Everybody who must agree has agreed."), request=str(request.pk))
         moves.reopen(request, said.actor, counted)
     approvers = {**counted.approvers, me: selectors.roles_of(said.user)}
     reached = quorum.count(request.terms.slots, approvers, request.barred)
     if not reached.seats(me):
-        raise NoOpenSlot(f"Still needed: {moves.wanted(counted.quorum)}.", open=moves.slots(counted.quorum))
+        raise NoOpenSlot(
+            format_lazy(_("Still needed: {slots}."), slots=moves.wanted(counted.quorum)),
+            open=moves.slots(counted.quorum),
+        )
     decision = _signed(said, DecisionKind.APPROVE, nth=selectors.nth_approval(request, said.user.pk))
     before = request.status
     if reached.complete:
@@ -108,7 +116,7 @@ def _approve(said: Said) -> Request:
 def _reject(said: Said) -> Request:
     request = said.request
     if not said.reason.strip():
-        raise ReasonMissing("A rejection says why.", errors={"comments": ["must not be blank"]})
+        raise ReasonMissing(_("A rejection says why."), errors={"comments": [_("must not be blank")]})
     decision = _signed(said, DecisionKind.REJECT)
     before = request.status
     request.move_to(RequestState.REJECTED)
@@ -124,7 +132,7 @@ def _revoke(said: Said) -> Request:
     request = said.request
     approval = selectors.tally(request).approval_of(said.user.pk)
     if approval is None:
-        raise NothingToRevoke("You have no approval here that stands.", request=str(request.pk))
+        raise NothingToRevoke(_("You have no approval here that stands."), request=str(request.pk))
     decision = _write(said, DecisionKind.REVOKE, revokes=approval)
     before, reached = request.status, selectors.tally(request).quorum
     outcome = Outcome.PROGRESSED
@@ -138,7 +146,7 @@ def _revoke(said: Said) -> Request:
 
 def _comment(said: Said) -> Request:
     if not said.reason.strip():
-        raise ReasonMissing("A comment says something.", errors={"comments": ["must not be blank"]})
+        raise ReasonMissing(_("A comment says something."), errors={"comments": [_("must not be blank")]})
     decision = _write(said, DecisionKind.COMMENT)
     moves.journal(said.request, said.actor, "approval.commented", after={"decision": decision.pk}, reason=said.reason)
     return said.request
@@ -154,7 +162,7 @@ def _signed(said: Said, kind: DecisionKind, nth: int = 1) -> Decision:
         signature = signatures.parse_signature(said.signature)
         return _write(said, kind, nth=nth, signature=signature, signer_key=_key_that_made(signature, text, said.user))
     if kind is DecisionKind.APPROVE and request.terms.signature_required:
-        raise SignatureRequired("The policy asks for a signature with each approval.", request=str(request.pk))
+        raise SignatureRequired(_("The policy asks for a signature with each approval."), request=str(request.pk))
     return _write(said, kind, nth=nth)
 
 
@@ -162,7 +170,7 @@ def _key_that_made(signature: str, text: str, user: User) -> SignerKey:
     for key in SignerKey.objects.filter(user=user, kind=KeyKind.ED25519, revoked_at=None).order_by("id"):
         if signatures.verifies(public_key=key.public_key, signature=signature, text=text):
             return key
-    raise SignatureInvalid("The signature does not verify against any of your keys in use.", signing_text=text)
+    raise SignatureInvalid(_("The signature does not verify against any of your keys in use."), signing_text=text)
 
 
 def _by_passkey(assertion: Assertion, text: str, user: User) -> dict[str, Any]:
@@ -173,7 +181,7 @@ def _by_passkey(assertion: Assertion, text: str, user: User) -> dict[str, Any]:
         .first()
     )
     if key is None:
-        raise SignatureInvalid("This is none of your passkeys in use.")
+        raise SignatureInvalid(_("This is none of your passkeys in use."))
     key.sign_count = passkeys.check(
         assertion,
         challenge=passkeys.challenge_of(text),

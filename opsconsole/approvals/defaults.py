@@ -42,6 +42,8 @@ _WHO_MAY_WHAT: Final[dict[str, Any]] = {
     "slots": [_one("admin"), _one("pay_admin")],
     "executors": ["admin", "pay_admin"],
 }
+# Whoever keeps the channels and whoever answers for payments: what is told of them leaves the house.
+_WHERE_NEWS_GOES: Final = _WHO_MAY_WHAT
 
 # A rollback is listed where undoing is the dangerous direction; elsewhere it was approved together with the plan.
 POLICIES: Final[dict[str, dict[str, Any]]] = {
@@ -55,8 +57,9 @@ POLICIES: Final[dict[str, dict[str, Any]]] = {
     **{f"change.{kind}": _WHERE_MONEY_GOES for kind in ("bank", "gateway", "account", "iban", "beneficiary")},
     **{
         f"change.{kind}": _WHO_MAY_WHAT
-        for kind in ("policy", "user", "profile", "reactivation", "roles", "grant", "token")
+        for kind in ("policy", "user", "profile", "reactivation", "roles", "grant", "token", "signer_key", "passkey")
     },
+    **{f"change.{kind}": _WHERE_NEWS_GOES for kind in ("channel_set_up", "channel_edit")},
 }
 
 TTL: Final = timedelta(hours=72)

@@ -12,6 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from opsconsole.approvals import access, moves, selectors, subjects
 from opsconsole.approvals.decisions import decide
 from opsconsole.approvals.errors import ContentTooLarge, DigestMismatch, NotAnExecutor, QuorumIncomplete
@@ -66,7 +69,9 @@ def open_request(
     """
     assert_in_operation()
     if len(canonical(content)) > MAX_CONTENT_BYTES:
-        raise ContentTooLarge(f"What approvers are shown takes at most {MAX_CONTENT_BYTES} bytes.")
+        raise ContentTooLarge(
+            format_lazy(_("What approvers are shown takes at most {count} bytes."), count=MAX_CONTENT_BYTES)
+        )
     shown, hands = to_plain(content), {str(editor) for editor in editors}
     subjects.hooks_for(subject_kind).lock(str(subject_id))
     live = live_request(subject_kind, subject_id, policy.action)
@@ -134,11 +139,13 @@ def consume(request: Request, *, digest: str, actor: Actor) -> Request:
     require_executor(request, actor=actor)
     moves.require_open(request)
     if request.digest != digest:
-        raise DigestMismatch("What was approved is not what is to be done now.", approved=request.digest, digest=digest)
+        raise DigestMismatch(
+            _("What was approved is not what is to be done now."), approved=request.digest, digest=digest
+        )
     counted = tally(request)
     if request.state is not RequestState.APPROVED or not counted.quorum.complete:
         raise QuorumIncomplete(
-            f"Still needed: {moves.wanted(counted.quorum)}.",
+            format_lazy(_("Still needed: {slots}."), slots=moves.wanted(counted.quorum)),
             request=str(request.pk),
             open=moves.slots(counted.quorum),
             objections={
@@ -155,7 +162,9 @@ def require_executor(request: Request, *, actor: Actor) -> None:
     """Raise NotAnExecutor unless the policy lets this actor carry it out; named parts of the system may."""
     executors = request.executors
     if actor.kind is not ActorKind.SYSTEM and actor.roles.isdisjoint(executors):
-        raise NotAnExecutor(f"This takes one of the roles {', '.join(executors)}.", roles=list(executors))
+        raise NotAnExecutor(
+            format_lazy(_("This takes one of the roles {roles}."), roles=", ".join(executors)), roles=list(executors)
+        )
 
 
 def expire(*, request_id: UUID, actor: Actor) -> bool:

@@ -8,16 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.functional import lazy
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from opsconsole.approvals import selectors, subjects
 from opsconsole.approvals.errors import AlreadyConsumed, NotAnApprover, RequestEnded, RequestExpired
 from opsconsole.approvals.models import Request
-from opsconsole.approvals.quorum import Quorum
+from opsconsole.approvals.quorum import Quorum, in_words
 from opsconsole.approvals.states import OPEN, Outcome, RequestState
 from opsconsole.core import outbox
 from opsconsole.core.actors import Actor
 from opsconsole.core.models import User
+from opsconsole.core.texts import Text, english
 from opsconsole.journal.record import Subject, record
 
+_in_words = lazy(in_words, str)
 _VERBS = {
     RequestState.CONSUMED: "approval.consumed",
     RequestState.EXPIRED: "approval.expired",
@@ -53,7 +59,7 @@ def reopen(request: Request, actor: Actor, counted: selectors.Tally) -> None:
         "approval.reopened",
         before={"status": RequestState.APPROVED.value},
         after={"status": request.status, "open": slots(counted.quorum)},
-        reason="; ".join(sorted(set(counted.objections.values()))),
+        reason="; ".join(sorted({english(objection) for objection in counted.objections.values()})),
     )
     follow(request, Outcome.REOPENED, actor)
 
@@ -61,17 +67,23 @@ def reopen(request: Request, actor: Actor, counted: selectors.Tally) -> None:
 def require_open(request: Request) -> None:
     """Raise AlreadyConsumed, RequestEnded or RequestExpired unless the request is open and in its time."""
     if request.state is RequestState.CONSUMED:
-        raise AlreadyConsumed("This approval was used; it is good for one time.", request=str(request.pk))
+        raise AlreadyConsumed(_("This approval was used; it is good for one time."), request=str(request.pk))
     if request.status not in OPEN:
-        raise RequestEnded(f"The request is {request.state.label}.", request=str(request.pk), status=request.status)
+        raise RequestEnded(
+            format_lazy(_("The request is {state}."), state=request.state.label),
+            request=str(request.pk),
+            status=request.status,
+        )
     if request.expires_at <= selectors.database_clock():
-        raise RequestExpired("The request has expired; ask again.", request=str(request.pk), at=request.expires_at)
+        raise RequestExpired(_("The request has expired; ask again."), request=str(request.pk), at=request.expires_at)
 
 
 def person(actor: Actor) -> User:
     """The user that the actor is; raises NotAnApprover for a part of the system or a shell: people agree."""
     if actor.user is None or not actor.user.is_active:
-        raise NotAnApprover(f"{actor.name} is not a person in office; people ask, and people agree.")
+        raise NotAnApprover(
+            format_lazy(_("{actor} is not a person in office; people ask, and people agree."), actor=actor.name)
+        )
     return actor.user
 
 
@@ -108,6 +120,6 @@ def slots(reached: Quorum) -> list[dict[str, Any]]:
     return [{"roles": list(slot.roles), "count": slot.count} for slot in reached.open]
 
 
-def wanted(reached: Quorum) -> str:
-    """The open slots as a sentence's end: `1 pay_admin and 2 ops or finance_ops`."""
-    return " and ".join(str(slot) for slot in reached.open) or "nobody"
+def wanted(reached: Quorum) -> Text:
+    """The open slots as a sentence's end, lazily: `1 pay_admin and 2 ops or finance_ops`."""
+    return _in_words(reached.open) if reached.open else _("nobody")

@@ -20,6 +20,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.conf import settings
 from django.core import signing
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 from webauthn import generate_registration_options, verify_authentication_response, verify_registration_response
 from webauthn.helpers import (
     base64url_to_bytes,
@@ -39,12 +41,18 @@ from webauthn.helpers.structs import (
 )
 
 from opsconsole.approvals.errors import PasskeyRefused, SignatureInvalid
+from opsconsole.core.errors import Told
 from opsconsole.core.models import User
+from opsconsole.core.texts import Text
 
 SALT: Final = "opsconsole.approvals.passkeys"
 REGISTER_WITHIN: Final = 600  # seconds between seeing the page and touching the authenticator
 MOST: Final = {"id": 1400, "client_data_json": 8000, "authenticator_data": 4000, "signature": 2000}  # characters
 _WRONG = (WebAuthnException, InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, KeyError, AttributeError)
+
+
+class _OtherPage(Told, ValueError):
+    """The page that asked the authenticator is none of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,7 @@ class Assertion:
         """From `PublicKeyCredential.toJSON()` with our names or the standard's; raises SignatureInvalid."""
         response = value.get("response")
         if not isinstance(response, Mapping):
-            raise SignatureInvalid("The passkey's answer has no `response`.")
+            raise SignatureInvalid(_("The passkey's answer has no `response`."))
         return cls(
             id=_text(value, "id"),
             client_data_json=_text(response, "client_data_json", "clientDataJSON"),
@@ -160,9 +168,11 @@ def read_registration(*, credential: Mapping[str, Any], token: str, user: User) 
     try:
         asked = signing.loads(token, salt=SALT, max_age=REGISTER_WITHIN)
     except signing.BadSignature as problem:
-        raise PasskeyRefused("The page was open for too long, or is not of this console; open it again.") from problem
+        raise PasskeyRefused(
+            _("The page was open for too long, or is not of this console; open it again.")
+        ) from problem
     if asked["user"] != str(user.pk):
-        raise PasskeyRefused("This registration was begun by somebody else.")
+        raise PasskeyRefused(_("This registration was begun by somebody else."))
     try:
         made = verify_registration_response(
             credential=dict(credential),
@@ -173,7 +183,9 @@ def read_registration(*, credential: Mapping[str, Any], token: str, user: User) 
         )
         fingerprint = _fingerprint(made.credential_public_key)
     except _WRONG as problem:
-        raise PasskeyRefused(f"The passkey cannot be registered: {_sentence(problem)}") from problem
+        raise PasskeyRefused(
+            format_lazy(_("The passkey cannot be registered: {why}"), why=_sentence(problem))
+        ) from problem
     return NewPasskey(
         credential_id=bytes_to_base64url(made.credential_id),
         public_key=base64.b64encode(made.credential_public_key).decode(),
@@ -187,7 +199,9 @@ def _verified(assertion: Assertion, *, challenge: bytes, public_key: str, rp_id:
     try:
         client = parse_client_data_json(base64url_to_bytes(assertion.client_data_json))
         if client.cross_origin or not _belongs(client.origin, rp_id):
-            raise SignatureInvalid("The passkey was used on a page that is not of this console.", origin=client.origin)
+            raise SignatureInvalid(
+                _("The passkey was used on a page that is not of this console."), origin=client.origin
+            )
         done = verify_authentication_response(
             credential=assertion.as_credential(),
             expected_challenge=challenge,
@@ -198,7 +212,9 @@ def _verified(assertion: Assertion, *, challenge: bytes, public_key: str, rp_id:
             require_user_verification=True,
         )
     except _WRONG as problem:
-        raise SignatureInvalid(f"The passkey's signature does not verify: {_sentence(problem)}") from problem
+        raise SignatureInvalid(
+            format_lazy(_("The passkey's signature does not verify: {why}"), why=_sentence(problem))
+        ) from problem
     return done.new_sign_count
 
 
@@ -212,16 +228,18 @@ def _require_our_page(assertion: Assertion) -> None:
     try:
         _origin_if_ours(assertion.client_data_json)
     except _WRONG as problem:
-        raise SignatureInvalid(f"The passkey's signature does not verify: {_sentence(problem)}") from problem
+        raise SignatureInvalid(
+            format_lazy(_("The passkey's signature does not verify: {why}"), why=_sentence(problem))
+        ) from problem
 
 
 def _origin_if_ours(client_data_json: str) -> str:
-    """The origin of the page that asked, if it is one of ours; ValueError otherwise."""
+    """The origin of the page that asked, if it is one of ours; raises _OtherPage."""
     origin = parse_client_data_json(base64url_to_bytes(client_data_json)).origin
     ours = settings.WEBAUTHN_ORIGINS
     if origin in ours if ours else _belongs(origin, settings.WEBAUTHN_RP_ID):
         return origin
-    raise ValueError(f"the page at {origin} is not of this console")
+    raise _OtherPage(format_lazy(_("the page at {origin} is not of this console."), origin=origin))
 
 
 def _belongs(origin: str, rp_id: str) -> bool:
@@ -235,14 +253,18 @@ def _belongs(origin: str, rp_id: str) -> bool:
 def _text(value: Mapping[str, Any], *names: str) -> str:
     found = next((value[name] for name in names if name in value), None)
     if not isinstance(found, str) or not 0 < len(found) <= MOST[names[0]]:
-        raise SignatureInvalid(f"The passkey's answer has no usable `{names[-1]}`.")
+        raise SignatureInvalid(format_lazy(_("The passkey's answer has no usable `{name}`."), name=names[-1]))
     try:
         base64.b64decode(found + "=" * (-len(found) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as problem:
-        raise SignatureInvalid(f"`{names[-1]}` of the passkey's answer is not base64url.") from problem
+        raise SignatureInvalid(
+            format_lazy(_("`{name}` of the passkey's answer is not base64url."), name=names[-1])
+        ) from problem
     return found
 
 
-def _sentence(problem: Exception) -> str:
+def _sentence(problem: Exception) -> Text:
+    if isinstance(problem, Told):
+        return problem.told  # ours; what the library says is in English
     text = str(problem).strip().rstrip(".") or type(problem).__name__
     return f"{text[:1].lower()}{text[1:200]}."

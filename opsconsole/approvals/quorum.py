@@ -6,9 +6,11 @@ fills at most one place. Somebody who holds two roles is seated where the most p
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+
+from django.utils.translation import gettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,12 @@ class Quorum:
     def seats(self, person: str) -> bool:
         """Whether this person's approval fills a place."""
         return any(seat.person == person for seat in self.filled)
+
+
+def in_words(slots: Iterable[Slot]) -> str:
+    """The slots as a phrase in the language of whoever looks: `1 pay_admin and 2 ops or finance_ops`."""
+    both, either = gettext("and"), gettext("or")
+    return f" {both} ".join(f"{slot.count} {f' {either} '.join(slot.roles)}" for slot in slots)
 
 
 def count(

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals import quorum, signatures, signed
 from opsconsole.approvals.errors import NoPolicy
@@ -20,6 +22,7 @@ from opsconsole.approvals.states import LIVE, WAITING_REVIEWS, DecisionKind, Req
 from opsconsole.approvals.terms import ANY_CURRENCY_SUM, Terms, Threshold, slots_from_json
 from opsconsole.core.actors import Actor
 from opsconsole.core.models import User
+from opsconsole.core.texts import Text
 
 
 def active_policy(action: str) -> Policy | None:
@@ -37,7 +40,7 @@ def policy_for(
     """
     policy = active_policy(action)
     if policy is None:
-        raise NoPolicy(f"No policy says who must agree to {action}.", action=action)
+        raise NoPolicy(format_lazy(_("No policy says who must agree to {action}."), action=action), action=action)
     terms = Terms(
         action=policy.action,
         version=policy.version,
@@ -89,7 +92,7 @@ class Tally:
     """
 
     standing: tuple[Decision, ...]
-    objections: Mapping[UUID, str]
+    objections: Mapping[UUID, Text]
     approvers: Mapping[str, frozenset[str]]
     quorum: Quorum
 
@@ -110,7 +113,7 @@ def tally(request: Request) -> Tally:
         .order_by("at", "id")
     )
     roles = current_roles(decision.user_id for decision in standing)
-    objections: dict[UUID, str] = {}
+    objections: dict[UUID, Text] = {}
     approvers: dict[str, frozenset[str]] = {}
     for decision in standing:
         held = roles.get(str(decision.user_id))
@@ -123,25 +126,25 @@ def tally(request: Request) -> Tally:
     return Tally(standing, objections, approvers, quorum.count(terms.slots, approvers, request.barred))
 
 
-def _objection(request: Request, terms: Terms, decision: Decision, roles: frozenset[str] | None) -> str:
+def _objection(request: Request, terms: Terms, decision: Decision, roles: frozenset[str] | None) -> Text:
     """Why an approval that was not revoked does not count now; empty when it does."""
     if roles is None:
-        return "the person is no longer active"
+        return _("the person is no longer active")
     if not roles & set(terms.roles):
-        return "the person no longer holds a role that is asked for"
+        return _("the person no longer holds a role that is asked for")
     if decision.digest != request.digest:
-        return "it was given for other content"
+        return _("it was given for other content")
     return _objection_to_signature(terms, decision)
 
 
-def _objection_to_signature(terms: Terms, decision: Decision) -> str:
+def _objection_to_signature(terms: Terms, decision: Decision) -> Text:
     key = decision.signer_key
     if key is None:
-        return "it is not signed" if terms.signature_required else ""
+        return _("it is not signed") if terms.signature_required else ""
     if key.revoked_at is not None:
-        return "the key it was signed with is revoked"
+        return _("the key it was signed with is revoked")
     # Verified each time: the row may have come from elsewhere than from a person with the key.
-    return "" if signed.proves_itself(decision) else "its signature does not verify"
+    return "" if signed.proves_itself(decision) else _("its signature does not verify")
 
 
 def summary(request: Request) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, cast
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
@@ -15,9 +16,9 @@ from opsconsole.approvals.passkeys import Assertion
 from opsconsole.approvals.quorum import Quorum
 from opsconsole.approvals.states import ReviewVerdict
 from opsconsole.core.models import User
+from opsconsole.core.texts import english
 
 MAX_COMMENT = 4000
-MAX_NAME = 100
 
 
 class JSONBoolean(serializers.BooleanField):
@@ -136,7 +137,7 @@ class DecisionSerializer(serializers.ModelSerializer[Decision]):
 
     def get_objection(self, decision: Decision) -> str:
         """Empty for everything else."""
-        return cast(selectors.Tally, self.context["tally"]).objections.get(decision.pk, "")
+        return english(cast(selectors.Tally, self.context["tally"]).objections.get(decision.pk, ""))
 
 
 @extend_schema_serializer(component_name="ApprovalRequest")
@@ -257,15 +258,8 @@ def signature_in(said: dict[str, Any]) -> str | Assertion:
     if not said.get("passkey"):
         return said["signature"] or ""
     if said["signature"]:
-        raise SignatureInvalid("Sign with a key or with a passkey, not with both.")
+        raise SignatureInvalid(_("Sign with a key or with a passkey, not with both."))
     return Assertion.parse(said["passkey"])
-
-
-class NewSignerKeySerializer(serializers.Serializer[dict[str, Any]]):
-    """A key to register."""
-
-    name = serializers.CharField(max_length=MAX_NAME)
-    public_key = serializers.CharField(max_length=1000, help_text="PEM, or base64 of the 32 bytes.")
 
 
 @extend_schema_serializer(component_name="ReviewVerdictGiven")

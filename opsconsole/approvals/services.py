@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from opsconsole.approvals import access, kernel, keys, moves, reviews, selectors, subjects
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+from opsconsole.approvals import access, kernel, moves, reviews, selectors, subjects
 from opsconsole.approvals.errors import (
     AlreadyReviewed,
     NotAReviewer,
@@ -13,7 +16,7 @@ from opsconsole.approvals.errors import (
     SignerKeyRevoked,
 )
 from opsconsole.approvals.models import Request, Review, ReviewAnswer, SignerKey
-from opsconsole.approvals.passkeys import Assertion, NewPasskey
+from opsconsole.approvals.passkeys import Assertion
 from opsconsole.approvals.states import WAITING_REVIEWS, DecisionKind, ReviewCause, ReviewState, ReviewVerdict
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import operation
@@ -45,31 +48,11 @@ def comment_on_request(*, request_id: UUID, comments: str, actor: Actor) -> Requ
 
 
 @operation
-def register_signer_key(*, name: str, public_key: str, actor: Actor) -> SignerKey:
-    """Register the actor's own Ed25519 public key, as PEM or base64 of its 32 bytes.
-
-    Raises SignerKeyMalformed, and SignerKeyTaken for a key that anybody has registered before.
-    """
-    actor.require("approvals.register_signerkey")
-    return keys.add_ed25519_key(user=moves.person(actor), name=name, public_key=public_key, actor=actor)
-
-
-@operation
-def register_passkey(*, name: str, passkey: NewPasskey, actor: Actor) -> SignerKey:
-    """Register the actor's own passkey, which has proved itself to `passkeys.read_registration`.
-
-    Raises SignerKeyTaken for one that is registered already.
-    """
-    actor.require("approvals.register_signerkey")
-    return keys.add_passkey(user=moves.person(actor), name=name, passkey=passkey, actor=actor)
-
-
-@operation
 def revoke_signer_key(*, key_id: UUID, actor: Actor) -> SignerKey:
     """End the use of the actor's own key; approvals signed with it that are not used yet stop counting."""
     key = access.own_key(actor, key_id)
     if key.revoked_at is not None:
-        raise SignerKeyRevoked("The key was revoked before.", revoked_at=key.revoked_at)
+        raise SignerKeyRevoked(_("The key was revoked before."), revoked_at=key.revoked_at)
     key.revoked_at = selectors.database_clock()
     key.save(update_fields=["revoked_at"])
     record(actor, "signer_key.revoked", key, before={"revoked_at": None}, after={"revoked_at": key.revoked_at})
@@ -86,15 +69,21 @@ def answer_review(*, review_id: UUID, verdict: ReviewVerdict, comment: str, acto
     review = access.review_to_answer(actor, review_id)
     user = moves.person(actor)
     if str(user.pk) in review.barred:
-        raise NotAReviewer("You had a part in this; other people must review it.")
+        raise NotAReviewer(_("You had a part in this; other people must review it."))
     if selectors.roles_of(user).isdisjoint(review.roles):
-        raise NotAReviewer(f"This takes one of the roles {', '.join(review.roles)}.", roles=review.roles)
+        raise NotAReviewer(
+            format_lazy(_("This takes one of the roles {roles}."), roles=", ".join(review.roles)), roles=review.roles
+        )
     if review.answers.filter(user=user).exists():
-        raise AlreadyReviewed("You have answered this review.", review=str(review.pk))
+        raise AlreadyReviewed(_("You have answered this review."), review=str(review.pk))
     if review.status not in WAITING_REVIEWS:
-        raise ReviewEnded(f"The review is {review.state.label}.", review=str(review.pk), status=review.status)
+        raise ReviewEnded(
+            format_lazy(_("The review is {state}."), state=review.state.label),
+            review=str(review.pk),
+            status=review.status,
+        )
     if not comment.strip():
-        raise ReasonMissing("A review says what was looked at.", errors={"comment": ["must not be blank"]})
+        raise ReasonMissing(_("A review says what was looked at."), errors={"comment": [_("must not be blank")]})
     ReviewAnswer.objects.create(review=review, user=user, verdict=verdict, comment=comment)
     before, given = review.status, review.answers.count()
     if verdict == ReviewVerdict.OBJECT:

@@ -19,6 +19,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals.errors import SignatureInvalid, SignerKeyMalformed
 
@@ -42,13 +43,20 @@ def parse_public_key(text: str) -> bytes:
     text = text.strip()
     if "PRIVATE KEY" in text:
         raise SignerKeyMalformed(
-            "That is a private key. Keep it to yourself and treat it as disclosed; send the public one"
-            " (openssl pkey -in key.pem -pubout)."
+            _(
+                "That is a private key. Keep it to yourself and treat it as disclosed; send the public one"
+                " (openssl pkey -in key.pem -pubout)."
+            )
         )
     raw = _pem(text) if text.startswith("-----BEGIN") else _base64(text)
     if len(raw) != KEY_BYTES or not _has_full_order(raw):
-        raise SignerKeyMalformed("An Ed25519 public key is 32 bytes in base64, or PEM; this is neither.")
+        raise SignerKeyMalformed(_("An Ed25519 public key is 32 bytes in base64, or PEM; this is neither."))
     return raw
+
+
+def stored(public_key: bytes) -> str:
+    """A key in the one form it is stored in, base64 of its 32 bytes."""
+    return base64.b64encode(public_key).decode()
 
 
 def fingerprint(public_key: bytes) -> str:
@@ -64,7 +72,7 @@ def parse_signature(text: str) -> str:
     """A signature in the one form it is stored in, base64 of its 64 bytes; raises SignatureInvalid."""
     raw = _base64(text.strip())
     if len(raw) != SIGNATURE_BYTES:
-        raise SignatureInvalid("A signature is the base64 of the 64 bytes that Ed25519 makes.")
+        raise SignatureInvalid(_("A signature is the base64 of the 64 bytes that Ed25519 makes."))
     return base64.b64encode(raw).decode()
 
 
@@ -84,7 +92,9 @@ def _pem(text: str) -> bytes:
     except (ValueError, UnsupportedAlgorithm):
         return b""
     if not isinstance(key, Ed25519PublicKey):
-        raise SignerKeyMalformed("The key is of another kind; this takes Ed25519 (openssl genpkey -algorithm ed25519).")
+        raise SignerKeyMalformed(
+            _("The key is of another kind; this takes Ed25519 (openssl genpkey -algorithm ed25519).")
+        )
     return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 

@@ -12,6 +12,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Self
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from opsconsole.approvals.errors import MeasureMissing
 from opsconsole.approvals.quorum import Slot
 from opsconsole.core.errors import Invalid
@@ -43,7 +46,10 @@ class Threshold:
         """Whether the measure lies above it; raises MeasureMissing when nothing, or no number, was measured."""
         value = measures.get(self.of)
         if value is None or not value.is_finite():
-            raise MeasureMissing(f"The policy has a threshold on {self.of}, which was not measured.", measure=self.of)
+            raise MeasureMissing(
+                format_lazy(_("The policy has a threshold on {measure}, which was not measured."), measure=self.of),
+                measure=self.of,
+            )
         return value > self.over
 
 
@@ -95,7 +101,8 @@ class Terms:
             return self
         if required_approvals > MOST_APPROVALS:
             raise Invalid(
-                f"At most {MOST_APPROVALS} approvals can be asked for.", errors={"required_approvals": ["too many"]}
+                format_lazy(_("At most {count} approvals can be asked for."), count=MOST_APPROVALS),
+                errors={"required_approvals": [_("too many")]},
             )
         extra = Slot(self.roles, required_approvals - self.quorum)
         return replace(self, slots=(*self.slots, extra))

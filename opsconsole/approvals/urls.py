@@ -12,6 +12,5 @@ urlpatterns = [
     path("approvals/<uuid:request_id>/comment", api.RequestComment.as_view(), name="approval-comment"),
     path("ops/reviews", api.ReviewList.as_view(), name="review-list"),
     path("ops/reviews/<uuid:review_id>/review", api.ReviewAnswerDoor.as_view(), name="review-answer"),
-    path("signer-keys", api.SignerKeyList.as_view(), name="signer-key-list"),
     path("signer-keys/<uuid:key_id>/revoke", api.SignerKeyRevoke.as_view(), name="signer-key-revoke"),
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -271,5 +273,8 @@ class ChangeKinds(ConsoleView):
         """With an example of each, for whoever may see changes or ask for any."""
         actor, kinds = self.actor, registered()
         if not actor.may("changes.view_change") and not any(actor.may(kind.permission) for kind in kinds):
-            raise Denied(f"{actor.name} has no business with changes.", permission="changes.view_change")
+            raise Denied(
+                format_lazy(_("{actor} has no business with changes."), actor=actor.name),
+                permission="changes.view_change",
+            )
         return Response({"results": [KindSerializer(kind).data for kind in kinds]})

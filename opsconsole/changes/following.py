@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from django.utils.translation import gettext_lazy as _
+
 from opsconsole.approvals.states import Outcome, RequestState
 from opsconsole.approvals.subjects import SubjectHooks, register
 from opsconsole.changes import access, moves
@@ -58,7 +60,7 @@ def lock_subject(subject_id: str) -> Change:
     try:
         return access.lock_change(UUID(subject_id))
     except Change.DoesNotExist as error:
-        raise ChangeNotFound("There is no such change.", change=subject_id) from error
+        raise ChangeNotFound(_("There is no such change."), change=subject_id) from error
 
 
 def take_part() -> None:

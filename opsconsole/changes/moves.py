@@ -9,6 +9,8 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals import kernel
 from opsconsole.approvals.models import Request
@@ -83,16 +85,16 @@ def _require_unchanged(kind: Kind, change: Change, values: dict[str, Any]) -> No
         kind.lock(change.subject_id)
         shown = kind.describe(change.subject_id, values)
     except DomainError as error:
-        raise ChangeStale(f"It can no longer be done as it was shown: {error.message}") from error
+        raise ChangeStale(format_lazy(_("It can no longer be done as it was shown: {why}"), why=error.told)) from error
     if (to_plain(shown.before), to_plain(shown.after)) != (change.before, change.after):
-        raise ChangeStale("What it would change is no longer as it was shown; ask again.")
+        raise ChangeStale(_("What it would change is no longer as it was shown; ask again."))
 
 
 class _Stopped(Exception):
     """Applying was begun and refused; what it had written is undone."""
 
     def __init__(self, why: DomainError) -> None:
-        super().__init__(why.message)
+        super().__init__(why.told)
         self.why = why
 
 
@@ -104,7 +106,7 @@ def _write(kind: Kind, change: Change, values: dict[str, Any], actor: Actor) -> 
         raise _Stopped(error) from error
     except IntegrityError as error:
         name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or "a constraint"
-        raise _Stopped(ChangeFailed(f"The database refuses it: {name}.")) from error
+        raise _Stopped(ChangeFailed(format_lazy(_("The database refuses it: {name}."), name=name))) from error
 
 
 def _give_up(change: Change, why: DomainError, actor: Actor) -> None:

@@ -11,11 +11,12 @@ from rest_framework import serializers
 from opsconsole.approvals.models import Request
 from opsconsole.approvals.selectors import tally, text_to_sign
 from opsconsole.approvals.serializers import PasskeySerializer, SlotsSerializer
-from opsconsole.changes.kinds.base import Kind
+from opsconsole.changes.kinds.base import Kind, kind_named
 from opsconsole.changes.models import Change
 from opsconsole.changes.selectors import request_of
 from opsconsole.changes.services.requests import MAX_REASON
 from opsconsole.core.actors import Actor
+from opsconsole.core.texts import english
 
 
 class ChangeSerializer(serializers.ModelSerializer[Change]):
@@ -48,6 +49,7 @@ class ChangeDetailSerializer(ChangeSerializer):
     before = serializers.JSONField(help_text="The fields that change, as they were when it was asked for.")
     after = serializers.JSONField(help_text="The same fields, as they will be. A secret is shown by its fingerprint.")
     warnings = serializers.ListField(child=serializers.CharField())
+    advice = serializers.SerializerMethodField(help_text="What approvers do before they agree, besides reading it.")
     approval_id = serializers.SerializerMethodField(help_text="The approval request of the change.")
     signing_text = serializers.SerializerMethodField(help_text="The exact text the caller signs to approve.")
     slots = serializers.SerializerMethodField()
@@ -59,6 +61,7 @@ class ChangeDetailSerializer(ChangeSerializer):
             "before",
             "after",
             "warnings",
+            "advice",
             "approval_id",
             "signing_text",
             "slots",
@@ -69,6 +72,10 @@ class ChangeDetailSerializer(ChangeSerializer):
     def asked(self) -> Request | None:
         """The approval request of the one change this shows."""
         return request_of(cast(Change, self.instance))
+
+    def get_advice(self, change: Change) -> str:
+        """Empty where reading it is enough."""
+        return english(kind_named(change.kind).advice)
 
     @extend_schema_field(serializers.UUIDField(allow_null=True))
     def get_approval_id(self, _change: Change) -> str | None:

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from opsconsole.core.admin.display import Text
+from opsconsole.core.texts import Text
 
 MENU: Final[list[tuple[Text, list[tuple[str, Text, str]]]]] = [
     (

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from opsconsole.console.navigation import sidebar
 from opsconsole.core.admin import display
-from opsconsole.core.admin.display import Text
+from opsconsole.core.texts import Text
 
 MOST_OF_A_KIND: Final = 6
 SHORTEST: Final = 2

@@ -81,9 +81,9 @@ class ConsoleSite(_Site):
             try:
                 return view(*args, **kwargs)
             except NotFound as error:
-                raise Http404(error.message) from error
+                raise Http404(str(error.told)) from error
             except Denied as error:
-                raise PermissionDenied(error.message) from error
+                raise PermissionDenied(str(error.told)) from error
 
         return super().admin_view(cast(View, translating), cacheable)
 

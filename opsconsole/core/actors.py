@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from opsconsole.core.errors import Denied
 
 if TYPE_CHECKING:
@@ -71,7 +74,10 @@ class Actor:
     def require(self, permission: str, obj: Any = None) -> None:
         """Raise Denied unless the actor holds the permission."""
         if not self.may(permission, obj):
-            raise Denied(f"{self.name} lacks the permission {permission}.", permission=permission)
+            raise Denied(
+                format_lazy(_("{actor} lacks the permission {permission}."), actor=self.name, permission=permission),
+                permission=permission,
+            )
 
     def has_role(self, role: str) -> bool:
         """Whether the actor is a user who is a member of the role, and active."""

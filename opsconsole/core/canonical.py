@@ -1,8 +1,8 @@
 """One byte form for a JSON value, so that a digest means the same to everybody.
 
 The form: keys sorted by code point, no blanks, UTF-8, no ASCII escapes; a Decimal is its plain string, a UUID its
-hyphenated form, a date ISO 8601, a time ISO 8601 in UTC with microseconds and `Z`. Floats are refused: money that
-went through one is not money.
+hyphenated form, a translated text its English, a date ISO 8601, a time ISO 8601 in UTC with microseconds and `Z`.
+Floats are refused: money that went through one is not money.
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+
+from django.utils.functional import Promise
+
+from opsconsole.core.texts import english
 
 
 def to_plain(value: Any) -> Any:
@@ -26,6 +30,8 @@ def to_plain(value: Any) -> Any:
             raise TypeError("a float has no canonical form; use Decimal or a string")
         case UUID():
             return str(value)
+        case Promise():
+            return english(value)
         case datetime():
             return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         case date():

@@ -13,20 +13,38 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from opsconsole.core.texts import Text, english
 
-class DomainError(Exception):
+
+class Told(Exception):
+    """An error with a sentence for people: `told` in the language of whoever looks at it, `message` in English.
+
+    It takes a text that was given lazily: `format_lazy(_("{bank} is paused."), bank=bank.name)`. English is for what
+    is kept and for programs.
+    """
+
+    def __init__(self, told: Text) -> None:
+        super().__init__(told)
+        self.told = told
+
+    @property
+    def message(self) -> str:
+        """The sentence in English."""
+        return english(self.told)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class DomainError(Told):
     """A refusal a person can act on: a stable code, a sentence, and the facts behind it."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "error"
 
-    def __init__(self, message: str, **fields: Any) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, told: Text, **fields: Any) -> None:
+        super().__init__(told)
         self.fields = fields
-
-    def __str__(self) -> str:
-        return self.message
 
 
 class Invalid(DomainError):

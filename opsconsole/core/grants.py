@@ -19,7 +19,7 @@ def granted(actor: Actor, permission: str, rows: QuerySet[Row]) -> QuerySet[Row]
     to be left.
     """
     user = actor.user
-    if user is None or not user.is_active:
+    if user is None or not user.is_active or not user.has_grants:
         return rows.none()
     own = get_objects_for_user(user, permission, rows.model, use_groups=user.within is None, accept_global_perms=False)
     found = Q(pk__in=own.values("pk"))

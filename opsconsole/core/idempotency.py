@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.canonical import to_plain
 from opsconsole.core.errors import Conflict, Invalid, RuleBroken
@@ -54,7 +56,9 @@ class RequestKey:
 
     def __post_init__(self) -> None:
         if not 0 < len(self.key) <= MAX_KEY_LENGTH or not self.key.isprintable():
-            raise KeyMalformed(f"Idempotency-Key takes 1 to {MAX_KEY_LENGTH} printable characters.")
+            raise KeyMalformed(
+                format_lazy(_("Idempotency-Key takes 1 to {most} printable characters."), most=MAX_KEY_LENGTH)
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +90,9 @@ def claim(key: RequestKey) -> Answer | None:
         case "replay":
             return Answer(status, json.loads(body) if isinstance(body, str) else body, replayed=True)
         case "mismatch":
-            raise KeyReused("This Idempotency-Key was used for a different request.", key=key.key)
+            raise KeyReused(_("This Idempotency-Key was used for a different request."), key=key.key)
         case _:
-            raise KeyInFlight("A request with this Idempotency-Key is still running.", key=key.key)
+            raise KeyInFlight(_("A request with this Idempotency-Key is still running."), key=key.key)
 
 
 def remember(key: RequestKey, answer: Answer) -> None:

@@ -54,6 +54,17 @@ class User(AbstractUser):
         held = frozenset(self.groups.values_list("name", flat=True))
         return held if self.within is None else held & self.within
 
+    @cached_property
+    def has_grants(self) -> bool:
+        """Whether anything at all was granted on single objects, to the person or to one of their roles."""
+        from guardian.models import (  # noqa: PLC0415 - its models are loaded later
+            GroupObjectPermission,
+            UserObjectPermission,
+        )
+
+        to_roles = GroupObjectPermission.objects.filter(group__in=self.groups.all())
+        return UserObjectPermission.objects.filter(user=self).exists() or to_roles.exists()
+
     def narrow_to(self, roles: Iterable[str]) -> None:
         """Have this object stand for the user in these of their roles only; it never gives them another."""
         self.within = frozenset(roles)
@@ -78,7 +89,7 @@ class User(AbstractUser):
         return self.groups.all() if self.within is None else self.groups.filter(name__in=self.within)
 
     def _forget_rights(self) -> None:
-        for cached in ("roles", "_perm_cache", "_user_perm_cache", "_group_perm_cache"):
+        for cached in ("roles", "has_grants", "_perm_cache", "_user_perm_cache", "_group_perm_cache"):
             self.__dict__.pop(cached, None)
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import ClassVar, Self
 
 from django.db import models
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.errors import Conflict
 
@@ -61,9 +63,13 @@ class Stateful(models.Model):
     def move_to(self, state: States) -> Self:
         """Set the next state; raises WrongState when the table does not lead there. The caller saves."""
         if state.value not in self.state.following:
-            name = self._meta.verbose_name
             raise WrongState(
-                f"The {name} is {self.state.label}; it cannot become {state.label}.",
+                format_lazy(
+                    _("The {name} is {state}; it cannot become {wanted}."),
+                    name=self._meta.verbose_name,
+                    state=self.state.label,
+                    wanted=state.label,
+                ),
                 status=self.status,
                 wanted=state.value,
             )

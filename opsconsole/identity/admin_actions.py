@@ -15,9 +15,9 @@ from opsconsole.changes.admin.requesting import RequestChange
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, ActionForm, Press, ReasonForm, done, then
-from opsconsole.core.admin.display import Text
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.models import User
+from opsconsole.core.texts import Text
 from opsconsole.identity import offboarding
 from opsconsole.identity.offboarding import Offboarding, Taken, TakenAway
 

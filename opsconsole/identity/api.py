@@ -1,13 +1,19 @@
-"""The API of people: who there is, offboarding, and taking single things away. Giving is asked for as a change."""
+"""The API of people: who there is, their own keys, offboarding, and taking away. Giving is asked for as a change."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from django.urls import reverse
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from opsconsole.approvals.selectors import keys_of
+from opsconsole.approvals.serializers import SignerKeySerializer
+from opsconsole.changes.models import Change
+from opsconsole.changes.serializers import ChangeDetailSerializer
+from opsconsole.changes.services.requests import request_change
 from opsconsole.core.errors import NotFound
 from opsconsole.core.http import ConsoleView
 from opsconsole.core.idempotency import Answer
@@ -15,9 +21,11 @@ from opsconsole.core.models import User
 from opsconsole.core.openapi import problem_response
 from opsconsole.core.pagination import NewestFirst
 from opsconsole.identity import offboarding
+from opsconsole.identity.changes.keys import SignerKeyChange
 from opsconsole.identity.offboarding import Offboarding, Taken, TakenAway
 from opsconsole.identity.serializers import (
     EndedSerializer,
+    NewSignerKeySerializer,
     OffboardSerializer,
     PersonSerializer,
     TakeAwaySerializer,
@@ -28,6 +36,21 @@ LEAVES = OpenApiExample("Leaving", value={"reason": "left the company on 2025-07
 STOLEN = OpenApiExample(
     "A stolen laptop",
     value={"tokens": ["3f2a91c0aa41b7d"], "sessions": True, "reason": "laptop stolen, incident 4711"},
+    request_only=True,
+)
+
+RAW = OpenApiExample(
+    "Raw", {"name": "laptop", "public_key": "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="}, request_only=True
+)
+PEM = OpenApiExample(
+    "PEM, as `openssl pkey -pubout` prints it",
+    {
+        "name": "laptop",
+        "public_key": "-----BEGIN PUBLIC KEY-----\n"
+        "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"
+        "-----END PUBLIC KEY-----\n",
+        "reason": "a new laptop; my number is on the list of people on call",
+    },
     request_only=True,
 )
 
@@ -124,3 +147,53 @@ class TakeAway(PersonDoor):
                 actor=self.actor,
             )
         )
+
+
+class SignerKeys(ConsoleView):
+    """`GET, POST /api/signer-keys`."""
+
+    @extend_schema(
+        operation_id="signer_keys_list",
+        summary="One's own signer keys",
+        tags=["approvals"],
+        responses={200: SignerKeySerializer(many=True), 400: problem_response()},
+    )
+    def get(self, _request: Request) -> Response:
+        """The caller's keys, revoked ones included, newest first."""
+        return self.page(keys_of(self.actor), SignerKeySerializer)
+
+    @extend_schema(
+        operation_id="signer_keys_register",
+        summary="Ask for a public key of one's own",
+        tags=["approvals"],
+        parameters=[
+            OpenApiParameter("Location", str, OpenApiParameter.HEADER, response=[202], description="The change.")
+        ],
+        request=NewSignerKeySerializer,
+        responses={
+            202: ChangeDetailSerializer,
+            400: problem_response(),
+            403: problem_response(),
+            409: problem_response("Among others `signer_key_taken`."),
+            422: problem_response(),
+        },
+        examples=[RAW, PEM],
+    )
+    def post(self, _request: Request) -> Response:
+        """An Ed25519 public key; it counts once others have agreed to the change that this answers with."""
+        given = self.read(NewSignerKeySerializer)
+        answer = request_change.once(
+            self.request_key(),
+            self._accepted,
+            kind=SignerKeyChange.name,
+            subject="",
+            payload={"name": given["name"], "public_key": given["public_key"]},
+            reason=given["reason"],
+            actor=self.actor,
+        )
+        response = self.respond(answer)
+        response["Location"] = reverse("change", args=[answer.body["id"]])
+        return response
+
+    def _accepted(self, change: Change) -> Answer:
+        return Answer(202, dict(ChangeDetailSerializer(change, context={"actor": self.actor}).data))

@@ -12,6 +12,8 @@ from typing import Final
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest
+from django.utils.text import format_lazy
+from django.utils.translation import ngettext_lazy
 
 from opsconsole.core import outbox
 from opsconsole.core.actors import SYSTEM, Actor
@@ -88,8 +90,16 @@ def begin(step: Step, username: str, address: str) -> None:
         else ((here, PER_PERSON_AND_ADDRESS), (anywhere, PER_PERSON), (from_there, PER_ADDRESS))
     )
     if any(count >= most for count, most in tried):
+        minutes = int(WHILE.total_seconds() / 60)
         raise TooManyAttempts(
-            f"Too many attempts. Try again in {WHILE.total_seconds() / 60:.0f} minutes.",
+            format_lazy(
+                ngettext_lazy(
+                    "Too many attempts. Try again in {minutes} minute.",
+                    "Too many attempts. Try again in {minutes} minutes.",
+                    minutes,
+                ),
+                minutes=minutes,
+            ),
             retry_after=int(WHILE.total_seconds()),
         )
     LoginAttempt.objects.create(step=step, username=username, address=address)

@@ -30,7 +30,6 @@ from opsconsole.identity.sessions import (
     is_complete,
     page,
     pending,
-    too_many,
 )
 
 SECRET_LIVES: Final = 3600  # seconds that a secret waits to be set up
@@ -112,7 +111,7 @@ def _enrol(request: HttpRequest, user: User, secret: str, form: EnrolForm) -> li
             actor=Actor.of(user),
         )
     except TooManyAttempts as refusal:
-        form.add_error(None, too_many(refusal))
+        form.add_error(None, refusal.told)
         return TOO_MANY
     if codes is None:
         form.add_error("code", _("That does not count. Is the clock of your device right?"))
@@ -174,7 +173,7 @@ def _renew(request: HttpRequest, user: User, form: RenewForm) -> list[str] | int
             code=form.cleaned_data["code"], address=address_of(request), actor=Actor.of(user)
         )
     except TooManyAttempts as refusal:
-        form.add_error(None, too_many(refusal))
+        form.add_error(None, refusal.told)
         return TOO_MANY
     if codes is None:
         form.add_error("code", _("That does not count: wrong, or used."))

@@ -15,9 +15,9 @@ from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, Press, ReasonForm, then
 from opsconsole.core.admin.base import ConsoleAdmin
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Facts, Section
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 from opsconsole.identity.models import SecondFactor
 from opsconsole.identity.second_factor import reset_second_factor
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline

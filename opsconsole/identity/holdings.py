@@ -13,6 +13,8 @@ from uuid import UUID
 from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 from guardian.models import UserObjectPermission
 from knox.models import AuthToken
 
@@ -45,7 +47,7 @@ def user_by(name: str) -> User:
     except ValueError:
         found = User.objects.filter(username=name).first()
     if found is None:
-        raise UserNotHere(f"There is no user {name}.", user=name)
+        raise UserNotHere(format_lazy(_("There is no user {name}."), name=name), user=name)
     return found
 
 
@@ -55,7 +57,7 @@ def lock_user(user_id: UUID | str) -> User:
     Group.objects.select_for_update(no_key=True).filter(name=ADMIN).first()
     found = User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
     if found is None:
-        raise UserNotHere("There is no such user.", user=str(user_id))
+        raise UserNotHere(_("There is no such user."), user=str(user_id))
     return found
 
 
@@ -65,7 +67,10 @@ def require_another_admin(user: User) -> None:
         return
     if not User.objects.filter(is_active=True, groups__name=ADMIN).exclude(pk=user.pk).exists():
         raise LastAdmin(
-            f"{user.username} is the last admin: nobody could let anybody in any more. Make another one first.",
+            format_lazy(
+                _("{user} is the last admin: nobody could let anybody in any more. Make another one first."),
+                user=user.username,
+            ),
             user=user.username,
         )
 

@@ -82,7 +82,7 @@ class Invitation(View):
         except NotFound as error:
             raise Http404 from error
         except DomainError as error:
-            for problem in error.fields.get("errors", {}).get("new", [error.message]):
+            for problem in error.fields.get("errors", {}).get("new", [error.told]):
                 form.add_error("new", problem)
             return self._page(request, user, form, status=error.status)
         request.session.pop(IN_SESSION, None)

@@ -31,7 +31,6 @@ from opsconsole.identity.sessions import (
     page,
     pending,
     remember_password,
-    too_many,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class PasswordForm(AuthenticationForm):
                 try_password(username=name, address=address_of(request), actor=LOGIN)
             except TooManyAttempts as refusal:
                 self.throttled = True
-                raise forms.ValidationError(too_many(refusal), code=refusal.code) from refusal
+                raise forms.ValidationError(refusal.told, code=refusal.code) from refusal
         return super().clean()
 
 
@@ -152,10 +151,10 @@ def _check_code(request: HttpRequest, user: User, form: CodeForm, asked: bytes) 
         else:
             right = second_factor.verify(code=form.cleaned_data["code"], address=address, actor=actor)
     except TooManyAttempts as refusal:
-        form.add_error(None, too_many(refusal))
+        form.add_error(None, refusal.told)
         return TOO_MANY
     except SignatureInvalid as refusal:
-        form.add_error(None, refusal.message)
+        form.add_error(None, refusal.told)
         return refusal.status
     if not right:
         form.add_error("code" if form.cleaned_data.get("code") else None, _("That does not count: wrong, or used."))

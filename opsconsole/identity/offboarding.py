@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from opsconsole.approvals import leaving
 from opsconsole.approvals.selectors import database_clock
 from opsconsole.core import outbox
@@ -103,7 +106,9 @@ def take_away(*, user_id: UUID, taken: Taken, reason: str, actor: Actor) -> Take
         actor.require(PERMISSION)
     said = _said(reason)
     if not taken:
-        raise Invalid("Say what is to be taken away.", errors={"roles": ["or grants, tokens, signer_keys, sessions"]})
+        raise Invalid(
+            _("Say what is to be taken away."), errors={"roles": [_("or grants, tokens, signer_keys, sessions")]}
+        )
     user = holdings.lock_user(user_id)
     if holdings.ADMIN in taken.roles:
         holdings.require_another_admin(user)
@@ -125,7 +130,9 @@ def take_away(*, user_id: UUID, taken: Taken, reason: str, actor: Actor) -> Take
 def _said(reason: str) -> str:
     said = reason.strip()
     if not 0 < len(said) <= MAX_REASON:
-        raise Invalid("Say why.", errors={"reason": [f"takes 1 to {MAX_REASON} characters"]})
+        raise Invalid(
+            _("Say why."), errors={"reason": [format_lazy(_("takes 1 to {most} characters"), most=MAX_REASON)]}
+        )
     return said
 
 

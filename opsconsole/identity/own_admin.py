@@ -20,10 +20,10 @@ from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, ActionForm, Press, ReasonForm, done
 from opsconsole.core.admin.base import ConsoleAdmin
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Facts, Section
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.models import User
+from opsconsole.core.texts import Text
 from opsconsole.identity import tokens
 from opsconsole.identity.offboarding import Taken, take_away
 

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from django.conf import settings
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals import passkeys
 from opsconsole.approvals.errors import ReasonMissing, SignatureInvalid
@@ -163,12 +165,12 @@ def reset_second_factor(*, username: str, reason: str, actor: Actor) -> None:
     """
     actor.require("identity.reset_secondfactor")
     if not reason.strip():
-        raise ReasonMissing("Say why the second factor is taken away.", errors={"reason": ["must not be blank"]})
+        raise ReasonMissing(_("Say why the second factor is taken away."), errors={"reason": [_("must not be blank")]})
     factor = SecondFactor.objects.select_for_update().select_related("user").filter(user__username=username).first()
     if factor is None:
-        raise NoSecondFactor(f"There is no second factor of {username}.", username=username)
+        raise NoSecondFactor(format_lazy(_("There is no second factor of {user}."), user=username), username=username)
     if actor.user is not None and factor.user_id == actor.user.pk:
-        raise NotByOneself("Somebody else has to take your second factor away.")
+        raise NotByOneself(_("Somebody else has to take your second factor away."))
     user = factor.user
     factor.delete()
     record(actor, "second_factor.reset", user, after={"username": username}, reason=reason)
@@ -178,14 +180,14 @@ def reset_second_factor(*, username: str, reason: str, actor: Actor) -> None:
 
 def _person(actor: Actor) -> User:
     if actor.user is None or not actor.user.is_active:
-        raise Denied("Only a person in office has a second factor.")
+        raise Denied(_("Only a person in office has a second factor."))
     return actor.user
 
 
 def _locked(user: User) -> SecondFactor:
     factor = SecondFactor.objects.select_for_update().filter(user=user).first()
     if factor is None:
-        raise NoSecondFactor("You have no second factor.")
+        raise NoSecondFactor(_("You have no second factor."))
     return factor
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from opsconsole.core.models import User
+from opsconsole.identity.changes.keys import MAX_KEY, MAX_NAME
 from opsconsole.identity.offboarding import MAX_REASON
 
 
@@ -44,6 +45,16 @@ class TakeAwaySerializer(serializers.Serializer[Any]):
     signer_keys = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=200)
     sessions = serializers.BooleanField(required=False, default=False, help_text="End every login.")
     reason = serializers.CharField(max_length=MAX_REASON)
+
+
+class NewSignerKeySerializer(serializers.Serializer[Any]):
+    """A key of one's own to ask for."""
+
+    name = serializers.CharField(max_length=MAX_NAME)
+    public_key = serializers.CharField(max_length=MAX_KEY, help_text="PEM, or base64 of the 32 bytes.")
+    reason = serializers.CharField(
+        required=False, max_length=MAX_REASON, default="to sign approvals with", help_text="What the approvers read."
+    )
 
 
 class EndedSerializer(serializers.Serializer[Any]):

@@ -14,11 +14,9 @@ from django.contrib.auth import login as log_in
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils.crypto import constant_time_compare
-from django.utils.translation import ngettext
 
 from opsconsole.core.models import User
 from opsconsole.identity import second_factor
-from opsconsole.identity.errors import TooManyAttempts
 from opsconsole.identity.models import SecondFactor
 
 BACKEND: Final = "django.contrib.auth.backends.ModelBackend"
@@ -74,17 +72,6 @@ def enter(request: HttpRequest, user: User, factor: SecondFactor | None) -> None
     request.__dict__.pop("_login_complete", None)
     if factor is not None:
         request.session[PROVED] = str(factor.pk)
-
-
-def too_many(refusal: TooManyAttempts) -> str:
-    """How long the next try has to wait."""
-    minutes = int(refusal.fields["retry_after"] / 60)
-    text = ngettext(
-        "Too many attempts. Try again in %(minutes)s minute.",
-        "Too many attempts. Try again in %(minutes)s minutes.",
-        minutes,
-    )
-    return text % {"minutes": minutes}
 
 
 def page(

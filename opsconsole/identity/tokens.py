@@ -5,11 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.tokens import default_token_generator
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.functional import lazy
+from django.utils.text import format_lazy
+from django.utils.translation import get_language, override
+from django.utils.translation import gettext_lazy as _
 from knox.models import AuthToken
 
 from opsconsole.core import outbox
@@ -17,6 +22,7 @@ from opsconsole.core.actors import Actor
 from opsconsole.core.errors import Denied, Invalid, NotFound, RuleBroken
 from opsconsole.core.models import User
 from opsconsole.core.operations import operation
+from opsconsole.core.texts import Text
 from opsconsole.core.tokens import create_token
 from opsconsole.identity import holdings
 from opsconsole.journal.record import record
@@ -60,12 +66,17 @@ def issue_own_token(*, days: int, actor: Actor) -> str:
     user = _in_person(actor)
     if not 1 <= days <= LONGEST_OWN_DAYS:
         raise Invalid(
-            f"A token of one's own lives 1 to {LONGEST_OWN_DAYS} days; a longer one is asked for as a change.",
-            errors={"days": [f"1 to {LONGEST_OWN_DAYS}"]},
+            format_lazy(
+                _("A token of one's own lives 1 to {most} days; a longer one is asked for as a change."),
+                most=LONGEST_OWN_DAYS,
+            ),
+            errors={"days": [format_lazy(_("1 to {most}"), most=LONGEST_OWN_DAYS)]},
         )
     holdings.lock_user(user.pk)
     if AuthToken.objects.filter(user=user, expiry__gt=timezone.now()).count() >= MOST_OWN:
-        raise TooManyTokens(f"You have {MOST_OWN} tokens in use; end one first.", most=MOST_OWN)
+        raise TooManyTokens(
+            format_lazy(_("You have {most} tokens in use; end one first."), most=MOST_OWN), most=MOST_OWN
+        )
     token = create_token(user, expiry=timedelta(days=days))
     record(actor, "token.issued", user, after={"username": user.username, "token": f"{token[:8]}...", "days": days})
     _tell("token.issued", user, days=days)
@@ -80,7 +91,7 @@ def change_password(*, old: str, new: str, actor: Actor) -> User:
     """
     user = holdings.lock_user(_in_person(actor).pk)
     if not user.check_password(old):
-        raise WrongPassword("That is not your password.", errors={"old": ["is not your password"]})
+        raise WrongPassword(_("That is not your password."), errors={"old": [_("is not your password")]})
     _require_good(new, user)
     ended = _set_password(user, new)
     record(actor, "user.password_changed", user, after={"sessions_ended": ended})
@@ -150,15 +161,15 @@ def invited(user_id: str, secret: str, user: User | None = None) -> User:
     try:
         found = user or holdings.user_by(user_id)
     except NotFound as error:
-        raise InvitationOver("This invitation is over.") from error
+        raise InvitationOver(_("This invitation is over.")) from error
     if not found.is_active or found.has_usable_password() or not default_token_generator.check_token(found, secret):
-        raise InvitationOver("This invitation is over.")
+        raise InvitationOver(_("This invitation is over."))
     return found
 
 
 def _in_person(actor: Actor) -> User:
     if actor.user is None or not actor.user.is_active or actor.user.within is not None:
-        raise Denied("Only a person who is logged in to the console can do this.")
+        raise Denied(_("Only a person who is logged in to the console can do this."))
     return actor.user
 
 
@@ -169,10 +180,29 @@ def _set_password(user: User, new: str) -> int:
 
 
 def _require_good(new: str, user: User) -> None:
-    try:
-        validate_password(new, user)
-    except ValidationError as error:
-        raise Invalid("This password will not do.", errors={"new": list(error.messages)}) from error
+    if problems := _problems(new, user):
+        raise Invalid(_("This password will not do."), errors={"new": problems})
+
+
+def _problems(new: str, user: User) -> list[Text]:
+    """What is wrong with a password, in the words of Django's validators.
+
+    They speak at once, so each is asked in every language: to ask again when it is read would take the password along.
+    """
+    said: dict[str, list[str]] = {}
+    for language, _name in settings.LANGUAGES:
+        with override(language):
+            try:
+                validate_password(new, user)
+            except ValidationError as error:
+                said[language] = error.messages
+    first = said.get(settings.LANGUAGE_CODE, [])
+
+    def told(place: int) -> str:
+        return said.get(get_language() or "", first)[place]
+
+    in_turn = lazy(told, str)
+    return [in_turn(place) for place in range(len(first))]
 
 
 def _tell(topic: str, user: User, **facts: object) -> None:

@@ -16,6 +16,8 @@ from typing import IO, Any, Final, Literal
 
 from django.db import connection
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.storage import artifacts
 from opsconsole.journal import spreadsheets
@@ -70,14 +72,14 @@ def stored_file(name: str, sha256: str) -> IO[bytes]:
     """A file of an earlier export, to be sent; raises FileGone where it is no longer there or no longer the same."""
     storage = artifacts()
     if not storage.exists(name):
-        raise FileGone("The file is no longer in the storage.", file=name)
+        raise FileGone(_("The file is no longer in the storage."), file=name)
     copy = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - as above
     with storage.open(name) as stored:
         for chunk in stored.chunks(CHUNK):
             copy.write(chunk)
     if _digest(copy) != sha256:
         copy.close()
-        raise FileGone("The stored file is not the one that was exported: it was changed.", file=name)
+        raise FileGone(_("The stored file is not the one that was exported: it was changed."), file=name)
     return copy
 
 
@@ -90,8 +92,13 @@ def _refuse_too_many(narrowed: Narrowing, most: int) -> None:
         )
         if cursor.fetchone()[0] > most:
             raise TooManyEntries(
-                f"These are more than {most} entries: choose a shorter stretch of time, or use `manage.py journal"
-                " export`, which has no limit."
+                format_lazy(
+                    _(
+                        "These are more than {most} entries: choose a shorter stretch of time, or use `manage.py"
+                        " journal export`, which has no limit."
+                    ),
+                    most=most,
+                )
             )
 
 

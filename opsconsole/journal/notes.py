@@ -16,6 +16,10 @@ from hashlib import sha256
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+from opsconsole.core.errors import Told
 
 ED25519 = b"\x01"
 KEY_ID_BYTES = 4
@@ -28,7 +32,7 @@ _SIZE = re.compile(r"0|[1-9][0-9]*")
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
-class BadNote(ValueError):
+class BadNote(Told, ValueError):
     """The note is malformed, or no key we trust has signed it."""
 
 
@@ -47,14 +51,21 @@ class VerifierKey:
     @classmethod
     def parse(cls, text: str) -> VerifierKey:
         """The key behind a verifier key string; raises BadNote when it is not one for Ed25519."""
-        name, _, rest = text.strip().partition("+")
-        key_id, _, blob = rest.partition("+")
+        name, _plus, rest = text.strip().partition("+")
+        key_id, _plus, blob = rest.partition("+")
         raw = _unbase64(blob)
         if not name or raw[:1] != ED25519 or len(raw) != 1 + KEY_BYTES:
-            raise BadNote(f"{text!r} is not an Ed25519 verifier key (NAME+ID+BASE64)")
+            raise BadNote(format_lazy(_("{text} is not an Ed25519 verifier key (NAME+ID+BASE64)"), text=repr(text)))
         key = cls(name, raw[1:])
         if key.id.hex() != key_id:
-            raise BadNote(f"the verifier key of {name} says id {key_id}, and its bytes say {key.id.hex()}")
+            raise BadNote(
+                format_lazy(
+                    _("the verifier key of {name} says id {said}, and its bytes say {found}"),
+                    name=name,
+                    said=key_id,
+                    found=key.id.hex(),
+                )
+            )
         return key
 
     def verifies(self, signature: bytes, text: str) -> bool:
@@ -102,11 +113,11 @@ def open_note(note: str, keys: Iterable[VerifierKey]) -> str:
         if key is None:
             continue
         if not key.verifies(blob[KEY_ID_BYTES:], text):
-            raise BadNote(f"the signature by {name} does not verify")
+            raise BadNote(format_lazy(_("the signature by {name} does not verify"), name=name))
         trusted += 1
     if not trusted:
         names = ", ".join(sorted({f"{name}+{blob[:KEY_ID_BYTES].hex()}" for name, blob in signatures}))
-        raise BadNote(f"it is signed by {names}, which is no key we trust")
+        raise BadNote(format_lazy(_("it is signed by {names}, which is no key we trust"), names=names))
     return text
 
 
@@ -132,32 +143,32 @@ class TreeHead:
         """The tree head in the text of an opened note; raises BadNote when it is none of ours."""
         lines = text.split("\n")
         if len(lines) != 5 or not lines[0] or not _SIZE.fullmatch(lines[1]) or not lines[3].startswith("at "):  # noqa: PLR2004 - four lines, each ended
-            raise BadNote("the note is not a checkpoint of a journal")
+            raise BadNote(_("the note is not a checkpoint of a journal"))
         root = _unbase64(lines[2])
         if len(root) != sha256().digest_size:
-            raise BadNote("the root of the checkpoint is not a SHA-256 hash")
+            raise BadNote(_("the root of the checkpoint is not a SHA-256 hash"))
         try:
             at = datetime.strptime(lines[3][3:], _TIME).replace(tzinfo=UTC)
         except ValueError as error:
-            raise BadNote(f"the time of the checkpoint is not one: {lines[3]}") from error
+            raise BadNote(format_lazy(_("the time of the checkpoint is not one: {line}"), line=lines[3])) from error
         return cls(lines[0], int(lines[1]), root, at)
 
 
 def _take_apart(note: str) -> tuple[str, list[tuple[str, bytes]]]:
     if len(note) > MOST_BYTES or any(character < " " and character != "\n" for character in note):
-        raise BadNote("it is too long for a note, or holds control characters")
+        raise BadNote(_("it is too long for a note, or holds control characters"))
     text, gap, tail = note.rpartition("\n\n")
     if not gap or not tail.endswith("\n"):
-        raise BadNote("it has no signatures")
+        raise BadNote(_("it has no signatures"))
     lines = tail[:-1].split("\n")
     if len(lines) > MOST_SIGNATURES:
-        raise BadNote(f"it has more than {MOST_SIGNATURES} signatures")
+        raise BadNote(format_lazy(_("it has more than {most} signatures"), most=MOST_SIGNATURES))
     signatures: list[tuple[str, bytes]] = []
     for line in lines:
         match = _SIGNATURE.fullmatch(line)
         blob = _unbase64(match["blob"]) if match else b""
         if match is None or len(blob) <= KEY_ID_BYTES:
-            raise BadNote("one of its signature lines is malformed")
+            raise BadNote(_("one of its signature lines is malformed"))
         signatures.append((match["name"], blob))
     return text + "\n", signatures
 
@@ -170,7 +181,7 @@ def _unbase64(text: str) -> bytes:
     try:
         raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BadNote(f"{text!r} is not base64") from error
+        raise BadNote(format_lazy(_("{text} is not base64"), text=repr(text))) from error
     if _base64(raw) != text:
-        raise BadNote(f"{text!r} is not base64 in its one proper form")
+        raise BadNote(format_lazy(_("{text} is not base64 in its one proper form"), text=repr(text)))
     return raw

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.errors import Invalid
 from opsconsole.journal import merkle
@@ -32,7 +34,13 @@ def perfect_hash(level: int, index: int) -> bytes:
             )
         row = [bytes(found[0]) for found in cursor.fetchall()]
     if len(row) != width:
-        raise JournalDamaged(f"The tree lacks hashes of level {base} from {index * width} on; verify the journal.")
+        raise JournalDamaged(
+            format_lazy(
+                _("The tree lacks hashes of level {level} from {first} on; verify the journal."),
+                level=base,
+                first=index * width,
+            )
+        )
     while len(row) > 1:
         row = merkle.parent_row(row)
     return row[0]
@@ -46,7 +54,7 @@ def prove_entry(entry: Entry) -> dict[str, Any]:
     """
     index = leaf_index(entry.seq)
     if index is None:
-        raise NotSealed("The entry is not sealed yet; ask again in a moment.", id=str(entry.pk))
+        raise NotSealed(_("The entry is not sealed yet; ask again in a moment."), id=str(entry.pk))
     head = newest_checkpoint()
     path = merkle.inclusion_path(index, head.size, perfect_hash)
     return {
@@ -67,7 +75,7 @@ def prove_growth(old_size: int) -> dict[str, Any]:
     head = newest_checkpoint()
     old = Checkpoint.objects.filter(size=old_size).first()
     if old is None:
-        raise Invalid(f"There is no checkpoint of size {old_size}.", size=old_size)
+        raise Invalid(format_lazy(_("There is no checkpoint of size {size}."), size=old_size), size=old_size)
     path = merkle.consistency_path(old.size, head.size, perfect_hash)
     return {
         "old": old.note,
@@ -80,5 +88,5 @@ def newest_checkpoint() -> Checkpoint:
     """The newest checkpoint; raises NoCheckpoint before the first."""
     head = last_checkpoint()
     if head is None:
-        raise NoCheckpoint("Nothing has been sealed yet.")
+        raise NoCheckpoint(_("Nothing has been sealed yet."))
     return head

@@ -12,6 +12,8 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Model, Q, QuerySet
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.errors import NotFound
@@ -32,7 +34,7 @@ def entry(*, entry_id: UUID, actor: Actor) -> Entry:
     """One entry; raises NotFound."""
     found = entries(actor=actor).filter(pk=entry_id).first()
     if found is None:
-        raise NotFound(f"There is no journal entry {entry_id}.")
+        raise NotFound(format_lazy(_("There is no journal entry {id}."), id=str(entry_id)))
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.monitoring.errors import IncidentNotFound
@@ -33,7 +34,7 @@ def incident_seen_by(actor: Actor, incident_id: UUID) -> Incident:
     """The incident, to read; raises IncidentNotFound for one the actor may not see."""
     incident = Incident.objects.select_related("acknowledged_by").filter(pk=incident_id).first()
     if incident is None or not actor.may("monitoring.view_incident"):
-        raise IncidentNotFound("There is no such incident.")
+        raise IncidentNotFound(_("There is no such incident."))
     return incident
 
 

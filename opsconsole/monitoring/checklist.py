@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core import queue
-from opsconsole.core.admin.display import Text
+from opsconsole.core.texts import Text
 from opsconsole.journal.selectors import last_check
 from opsconsole.monitoring.compliance import last_export, next_day
 from opsconsole.monitoring.models import Incident

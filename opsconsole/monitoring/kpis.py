@@ -13,7 +13,7 @@ from typing import Any, Final
 from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
-from opsconsole.core.admin.display import Text
+from opsconsole.core.texts import Text
 
 DAYS: Final = 30
 WEEK: Final = 7

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.errors import Denied
@@ -28,7 +29,7 @@ def channel_for(actor: Actor, channel_id: UUID) -> Channel:
     if actor.may("notifications.view_channel"):
         found = Channel.objects.filter(pk=channel_id, removed_at=None).first()
     if found is None:
-        raise ChannelNotFound("There is no such channel.", channel=str(channel_id))
+        raise ChannelNotFound(_("There is no such channel."), channel=str(channel_id))
     return found
 
 
@@ -55,13 +56,13 @@ def subscription_to_change(actor: Actor, subscription_id: UUID) -> Subscription:
     except Denied:
         found = None
     if found is None:
-        raise SubscriptionNotFound("There is no such subscription.", subscription=str(subscription_id))
+        raise SubscriptionNotFound(_("There is no such subscription."), subscription=str(subscription_id))
     if found.user_id is None:
         actor.require(MANAGE)
     else:
         actor.require(SUBSCRIBE)
         if actor.user is None or found.user_id != actor.user.pk:
-            raise Denied("Only the person themselves changes what they are told.")
+            raise Denied(_("Only the person themselves changes what they are told."))
     return Subscription.objects.select_for_update(of=("self",)).select_related("user", "channel").get(pk=found.pk)
 
 
@@ -77,7 +78,7 @@ def delivery_for(actor: Actor, delivery_id: UUID) -> Delivery:
     if actor.may("notifications.view_delivery"):
         found = visible_deliveries(actor).filter(pk=delivery_id).first()
     if found is None:
-        raise DeliveryNotFound("There is no such delivery.", delivery=str(delivery_id))
+        raise DeliveryNotFound(_("There is no such delivery."), delivery=str(delivery_id))
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from uuid import UUID
 
 from django_filters import rest_framework as filters
@@ -15,27 +14,23 @@ from opsconsole.core.http import ConsoleView
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.pagination import NewestFirst
 from opsconsole.notifications import access, sending
-from opsconsole.notifications.gateways import signing
 from opsconsole.notifications.models import Channel, Delivery, Subscription
 from opsconsole.notifications.serializers import (
-    ChannelChangeSerializer,
     ChannelSerializer,
+    ChannelSwitchSerializer,
     DeliverySerializer,
-    MadeChannelSerializer,
-    NewChannelSerializer,
     NewSubscriptionSerializer,
     SubscriptionSerializer,
 )
 from opsconsole.notifications.services import channels, deliveries, subscriptions
-from opsconsole.notifications.services.channels import USUAL_OVERLAP, ChannelChange, NewChannel
-from opsconsole.notifications.states import ChannelKind, NotificationState
+from opsconsole.notifications.states import NotificationState
 
 TAGS = ["notifications"]
 WITH_DELETE = ["get", "head", "post", "patch", "delete"]
 
 
 class ChannelList(ConsoleView, ListAPIView[Channel]):
-    """`GET, POST /api/notifications/channels`."""
+    """`GET /api/notifications/channels`; another one is asked for by `POST /api/changes`, kind `channel_set_up`."""
 
     serializer_class = ChannelSerializer
     pagination_class = NewestFirst
@@ -48,43 +43,8 @@ class ChannelList(ConsoleView, ListAPIView[Channel]):
 
     @extend_schema(operation_id="notification_channels_list", summary="Channels, newest first", tags=TAGS)
     def get(self, request: Request, *args: object, **kwargs: object) -> Response:
-        """Where news goes, without the secrets."""
+        """Where news goes, without the secrets. Another one: `POST /api/changes`, kind `channel_set_up`."""
         return super().get(request, *args, **kwargs)
-
-    @extend_schema(
-        operation_id="notification_channels_add",
-        summary="Add a channel",
-        tags=TAGS,
-        request=NewChannelSerializer,
-        responses={201: MadeChannelSerializer},
-        examples=[
-            OpenApiExample(
-                "Slack",
-                {"name": "#ops-plans", "kind": "slack", "target": "https://hooks.slack.com/services/T0/B0/x"},
-                request_only=True,
-            ),
-            OpenApiExample(
-                "Signed webhook",
-                {"name": "ledger", "kind": "webhook", "target": "https://ledger.example.com/hooks/ops"},
-                request_only=True,
-            ),
-        ],
-    )
-    def post(self, _request: Request) -> Response:
-        """Add a place that news may go to; a signed webhook without a secret is given one, which is answered once."""
-        given = self.read(NewChannelSerializer)
-        made = signing.make_secret() if given["kind"] == ChannelKind.WEBHOOK and not given["secret"] else ""
-        answer = channels.add_channel.once(
-            self.request_key(),
-            lambda channel: Answer(201, dict(ChannelSerializer(channel).data)),
-            channel=NewChannel(given["name"], given["kind"], given["target"], made or given["secret"]),
-            reason=given["reason"],
-            actor=self.actor,
-        )
-        if made and not answer.replayed:
-            # Beside the stored answer, which must not hold it.
-            answer = Answer(answer.status, {**answer.body, "secret": made})
-        return self.respond(answer)
 
 
 class ChannelDetail(ConsoleView):
@@ -100,27 +60,26 @@ class ChannelDetail(ConsoleView):
         return Response(ChannelSerializer(access.channel_for(self.actor, channel_id)).data)
 
     @extend_schema(
-        operation_id="notification_channels_change",
-        summary="Change a channel, or its secret",
+        operation_id="notification_channels_switch",
+        summary="Switch a channel off or on",
         tags=TAGS,
-        request=ChannelChangeSerializer,
+        request=ChannelSwitchSerializer,
         responses=ChannelSerializer,
-        examples=[OpenApiExample("Switch off", {"active": False, "reason": "moved away"}, request_only=True)],
+        examples=[OpenApiExample("Off", {"active": False, "reason": "moved away"}, request_only=True)],
     )
     def patch(self, _request: Request, channel_id: UUID) -> Response:
-        """Rename it, lead it elsewhere, switch it off or on; or give it another secret."""
-        given = self.read(ChannelChangeSerializer)
-        common = {"channel_id": channel_id, "reason": given["reason"], "actor": self.actor}
-        if "secret" in given:
-            hours = given.get("overlap_hours")
-            overlap = USUAL_OVERLAP if hours is None else timedelta(hours=hours)
-            return self.respond(
-                channels.change_secret.once(
-                    self.request_key(), _shown, secret=given["secret"], overlap=overlap, **common
-                )
+        """At once. Where it leads, its name and its secret are changed by `POST /api/changes`, kind `channel_edit`."""
+        given = self.read(ChannelSwitchSerializer)
+        return self.respond(
+            channels.switch_channel.once(
+                self.request_key(),
+                _shown,
+                channel_id=channel_id,
+                on=given["active"],
+                reason=given["reason"],
+                actor=self.actor,
             )
-        change = ChannelChange(given.get("name"), given.get("target"), given.get("active"))
-        return self.respond(channels.change_channel.once(self.request_key(), _shown, change=change, **common))
+        )
 
     @extend_schema(
         operation_id="notification_channels_remove",

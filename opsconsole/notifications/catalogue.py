@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from opsconsole.notifications.kinds import Kind, register
+from opsconsole.approvals.states import ReviewCause
+from opsconsole.notifications.kinds import Cause, Kind, register
 from opsconsole.notifications.states import Severity
 
 PLANS, APPROVALS, CHANGES = "plans.view_plan", "approvals.view_request", "changes.view_change"
@@ -24,6 +25,7 @@ _INCIDENT, _USER = "monitoring_incident_change", "core_user_change"
 _KEY = "approvals_signerkey_change"
 _CHANNEL, _CHANNELS = "notifications_channel_change", "notifications_channel_changelist"
 _DELIVERY = "notifications_delivery_change"
+_BY_POLICY = ReviewCause.POLICY.value
 
 register(
     Kind(
@@ -70,9 +72,18 @@ register(
         _("Glass was broken, and two people must review it: %(title)s"),
         _REVIEW,
         "review",
+        causes=(
+            Cause(_BY_POLICY, Severity.WARNING, _("Done, and to be reviewed because its policy says so: %(title)s")),
+        ),
     ),
     Kind(
-        "review.*", Severity.WARNING, APPROVALS, _("Review of broken glass: %(title)s (%(topic)s)"), _REVIEW, "review"
+        "review.*",
+        Severity.WARNING,
+        APPROVALS,
+        _("Review of broken glass: %(title)s (%(topic)s)"),
+        _REVIEW,
+        "review",
+        causes=(Cause(_BY_POLICY, Severity.WARNING, _("Review that a policy asks for: %(title)s (%(topic)s)")),),
     ),
     Kind("plan.succeeded", Severity.INFO, PLANS, _("Plan succeeded: %(name)s"), _PLAN),
     Kind("plan.failed", Severity.CRITICAL, PLANS, _("Plan failed: %(name)s"), _PLAN),

@@ -23,6 +23,16 @@ else:
     Text = str
 
 OUTBOX = "core.view_outboxevent"
+TEST = "notification.test"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What an event of a kind says when this is why it happened."""
+
+    name: str
+    severity: Severity
+    title: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,7 @@ class Kind:
 
     Who is told must hold `permission`. `title` has named places for facts of the event. `page` is the name of the
     admin's page that it leads to, with the fact `key` as its row. With `deciders` a person is told only of what they
-    may decide themselves.
+    may decide themselves. Where the event names one of `causes` as its `cause`, it matters and reads as that one says.
     """
 
     pattern: str
@@ -41,6 +51,26 @@ class Kind:
     page: str = ""
     key: str = "subject_id"
     deciders: bool = False
+    causes: tuple[Cause, ...] = ()
+
+    def cause_in(self, data: Mapping[str, Any]) -> Cause | None:
+        """The cause that the event names, where it makes a difference."""
+        return next((cause for cause in self.causes if cause.name == data.get("cause")), None)
+
+    def title_for(self, data: Mapping[str, Any]) -> Text:
+        """The sentence for an event with these facts, its places still open."""
+        cause = self.cause_in(data)
+        return self.title if cause is None else cause.title
+
+    @property
+    def single(self) -> bool:
+        """Whether each is told by itself even in a burst: what asks for a decision, and what somebody waits for."""
+        return self.deciders or self.pattern == TEST
+
+    @property
+    def titles(self) -> tuple[Text, ...]:
+        """Every sentence that such an event may read as."""
+        return (self.title, *(cause.title for cause in self.causes))
 
 
 _kinds: dict[str, Kind] = {}
@@ -73,9 +103,10 @@ def is_known(pattern: str) -> bool:
 
 
 def severity_of(kind: Kind, data: Mapping[str, Any]) -> Severity:
-    """How much this event matters: what it says of itself, else what its kind does."""
+    """How much this event matters: what it says of itself, else what its cause or its kind does."""
     said = data.get("severity")
-    return Severity(said) if said in Severity.values else kind.severity
+    cause = kind.cause_in(data)
+    return Severity(said) if said in Severity.values else kind.severity if cause is None else cause.severity
 
 
 def _guessed_severity(topic: str) -> Severity:

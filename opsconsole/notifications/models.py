@@ -131,7 +131,8 @@ class Notice(Uuid7Model):
 class Delivery(Stateful, Uuid7Model):
     """One notice for one channel, or for one person at their own address. Its id is the message's id everywhere.
 
-    While it waits, `next_attempt_at` is when it is due; while it is being sent, when its lease ends.
+    While it waits, `next_attempt_at` is when it is due; while it is being sent, when its lease ends. In a burst many
+    are told in the message of one of them (`told_with`), and move with it: attempted, delivered, given up together.
     """
 
     states: ClassVar[type[States]] = NotificationState
@@ -140,6 +141,9 @@ class Delivery(Stateful, Uuid7Model):
     channel = models.ForeignKey(Channel, on_delete=models.PROTECT, null=True, blank=True, related_name="deliveries")
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    told_with = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="companions", db_index=False
     )
     kind = models.TextField(choices=ChannelKind.choices)
     lane = models.TextField()
@@ -178,6 +182,7 @@ class Delivery(Stateful, Uuid7Model):
             models.Index(fields=["status", "-created_at", "-id"], name="deliveries_by_status"),
             models.Index(fields=["channel", "-created_at", "-id"], name="deliveries_by_channel"),
             models.Index(fields=["channel"], condition=Q(status=NotificationState.DEAD), name="deliveries_dead"),
+            models.Index(fields=["told_with"], condition=Q(told_with__isnull=False), name="deliveries_companions"),
         ]
 
     def __str__(self) -> str:

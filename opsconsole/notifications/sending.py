@@ -22,7 +22,7 @@ from django.utils import timezone, translation
 from opsconsole.core.actors import SYSTEM
 from opsconsole.core.faults import crashpoint
 from opsconsole.core.queue import leaving
-from opsconsole.notifications import selectors, texts
+from opsconsole.notifications import digests, selectors, texts
 from opsconsole.notifications.gateways import http, mail, signing
 from opsconsole.notifications.gateways.mail import Letter
 from opsconsole.notifications.gateways.outcome import Outcome
@@ -114,10 +114,10 @@ def _unwanted(delivery: Delivery) -> str:
 
 
 def _parcel(delivery: Delivery) -> Parcel:
-    message = texts.message_of(delivery.notice)
     channel = delivery.channel
     if channel is not None and channel.kind == ChannelKind.WEBHOOK:
-        return _webhook(delivery, channel, texts.as_webhook(delivery.notice, message))
+        return _webhook(delivery, channel, texts.as_webhook(delivery.notice, texts.message_of(delivery.notice)))
+    message = digests.message_of(delivery)
     if channel is not None and channel.kind == ChannelKind.SLACK:
         url, body = channel.target.reveal(), texts.slack_body(message)
         return lambda: http.post(url, body, {})

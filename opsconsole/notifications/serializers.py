@@ -8,12 +8,9 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from opsconsole.notifications.models import Channel, Delivery, Subscription
-from opsconsole.notifications.services.channels import MAX_NAME
-from opsconsole.notifications.states import ChannelKind, NotificationState, Severity
+from opsconsole.notifications.states import NotificationState, Severity
 
-MAX_TARGET = 6000
 MAX_REASON = 2000
-MOST_HOURS = 720
 
 KIND_HELP = "`slack`, `webhook` (signed after Standard Webhooks) or `email`."
 TARGET_HELP = "A URL; of an e-mail channel, addresses parted by commas. Of a Slack URL only the host is shown."
@@ -33,68 +30,12 @@ class ChannelSerializer(serializers.ModelSerializer[Channel]):
         read_only_fields = fields
 
 
-@extend_schema_serializer(component_name="NotificationChannelMade")
-class MadeChannelSerializer(ChannelSerializer):
-    """A channel that was made, with the secret that was made for it."""
+@extend_schema_serializer(component_name="NotificationChannelSwitch")
+class ChannelSwitchSerializer(serializers.Serializer[dict[str, Any]]):
+    """On or off."""
 
-    secret = serializers.CharField(
-        required=False,
-        help_text="The signing secret, if it was made here; this answer is the only one that has it.",
-    )
-
-    class Meta(ChannelSerializer.Meta):
-        fields = (*ChannelSerializer.Meta.fields, "secret")  # type: ignore[assignment] # one more
-        read_only_fields = ChannelSerializer.Meta.fields
-
-
-@extend_schema_serializer(component_name="NotificationChannelNew")
-class NewChannelSerializer(serializers.Serializer[dict[str, Any]]):
-    """A channel to add."""
-
-    name = serializers.CharField(max_length=MAX_NAME)
-    kind = serializers.CharField(max_length=20, help_text=KIND_HELP)
-    target = serializers.CharField(max_length=MAX_TARGET, help_text=TARGET_HELP)
-    secret = serializers.CharField(
-        required=False,
-        default="",
-        max_length=200,
-        help_text="`whsec_` and base64 of 24 to 64 bytes, of a signed webhook; one is made if there is none here.",
-    )
+    active = serializers.BooleanField(help_text="Whether it is told what happens from now on.")
     reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=MAX_REASON)
-
-    def validate_kind(self, kind: str) -> str:
-        """One of the three."""
-        if kind not in ChannelKind.values:
-            raise serializers.ValidationError(f"must be one of {', '.join(ChannelKind.values)}")
-        return kind
-
-
-@extend_schema_serializer(component_name="NotificationChannelChange")
-class ChannelChangeSerializer(serializers.Serializer[dict[str, Any]]):
-    """What shall be otherwise; what is left out stays. A new secret comes alone; the old one signs on for a while."""
-
-    name = serializers.CharField(required=False, max_length=MAX_NAME)
-    target = serializers.CharField(required=False, max_length=MAX_TARGET, help_text=TARGET_HELP)
-    active = serializers.BooleanField(required=False)
-    secret = serializers.CharField(required=False, max_length=200)
-    overlap_hours = serializers.IntegerField(
-        required=False,
-        min_value=0,
-        max_value=MOST_HOURS,
-        help_text="For how long the old secret signs as well (24); only with `secret`.",
-    )
-    reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=MAX_REASON)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """A secret comes alone; an overlap only with one."""
-        others = attrs.keys() & {"name", "target", "active"}
-        if "secret" in attrs and others:
-            raise serializers.ValidationError({"secret": ["comes alone, without name, target and active"]})
-        if "overlap_hours" in attrs and "secret" not in attrs:
-            raise serializers.ValidationError({"overlap_hours": ["has sense only with a secret"]})
-        if "secret" not in attrs and not others:
-            raise serializers.ValidationError("Nothing is to be changed.")
-        return attrs
 
 
 @extend_schema_serializer(component_name="NotificationSubscription")
@@ -147,6 +88,9 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
     user = serializers.CharField(source="user.username", default=None, allow_null=True)
     kind = serializers.CharField()
     status = serializers.ChoiceField(choices=NotificationState.choices)
+    told_with = serializers.UUIDField(
+        source="told_with_id", allow_null=True, help_text="In a burst: the delivery in whose message this one went."
+    )
     answer_status = serializers.IntegerField(allow_null=True, help_text="HTTP status of the last answer.")
     answer = serializers.CharField(help_text="The beginning of what the receiver said last.")
     next_attempt_at = serializers.DateTimeField(help_text="While it is due.")
@@ -163,6 +107,7 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
             "user",
             "kind",
             "status",
+            "told_with",
             "attempts",
             "next_attempt_at",
             "deadline_at",

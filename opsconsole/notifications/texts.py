@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -21,6 +21,7 @@ from opsconsole.notifications.models import Notice
 from opsconsole.notifications.states import Severity
 
 MAX_VALUE = 600
+MAX_LISTED = 200  # of each in a digest
 SLACK_SECTION = 2900  # Slack refuses a text of more than 3000 characters
 SIGNS: Final = {Severity.INFO: "ℹ️", Severity.WARNING: "⚠️", Severity.CRITICAL: "🚨"}  # noqa: RUF001 - meant so
 
@@ -70,6 +71,7 @@ class Message:
 def message_of(notice: Notice) -> Message:
     """The notice in words of the language that is active."""
     kind = kind_of(notice.topic)
+    sentence = str(kind.title_for(notice.data))
     known = _Facts(
         {**notice.data, "topic": notice.topic},
         subject_kind=notice.subject_kind,
@@ -78,11 +80,11 @@ def message_of(notice: Notice) -> Message:
     facts = tuple(
         (str(label), told)
         for name, label in TOLD.items()
-        if f"%({name})s" not in str(kind.title) and (told := _value(name, notice.data.get(name)))
+        if f"%({name})s" not in sentence and (told := _value(name, notice.data.get(name)))
     )
     return Message(
         severity=Severity(notice.severity),
-        title=" ".join((str(kind.title) % known).split())[:MAX_VALUE],
+        title=" ".join((sentence % known).split())[:MAX_VALUE],
         facts=facts,
         url=url_of(notice),
         topic=notice.topic,
@@ -90,17 +92,26 @@ def message_of(notice: Notice) -> Message:
     )
 
 
+def digest_of(first: Sequence[Notice], count: int, severity: Severity) -> Message:
+    """So many notices of one topic as one message, which names the first of them and leads to the list."""
+    messages = [message_of(notice) for notice in first]
+    facts = [(f"{message.at:%H:%M:%S}", message.title[:MAX_LISTED]) for message in messages]
+    if count > len(messages):
+        facts.append(("…", _("and %(count)s more") % {"count": _whole(count - len(messages))}))
+    title = _("%(title)s, and %(count)s more like it") % {
+        "title": messages[0].title[:MAX_LISTED],
+        "count": _whole(count - 1),
+    }
+    kind = kind_of(first[0].topic)
+    page = kind.page.removesuffix("list") + "list" if kind.page.endswith(("_change", "_changelist")) else ""
+    return Message(severity, title, tuple(facts), _address(page, None), first[0].topic, messages[0].at)
+
+
 def url_of(notice: Notice) -> str:
     """The page of the console that the notice leads to."""
     kind = kind_of(notice.topic)
     row = {**notice.data, "subject_id": notice.subject_id}.get(kind.key) if kind.key else None
-    home = f"{settings.PUBLIC_URL}{reverse('admin:index')}"
-    if not kind.page or (kind.key and not row):
-        return home
-    try:
-        return f"{settings.PUBLIC_URL}{reverse(f'admin:{kind.page}', args=[row] if row else [])}"
-    except NoReverseMatch:  # the app that has it is not installed
-        return home
+    return _address("" if kind.key and not row else kind.page, row)
 
 
 def as_plain(message: Message) -> str:
@@ -158,6 +169,15 @@ def as_webhook(notice: Notice, message: Message) -> bytes:
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def _address(page: str, row: str | None) -> str:
+    """The address of a page of the admin; of its front page for none."""
+    home = f"{settings.PUBLIC_URL}{reverse('admin:index')}"
+    try:
+        return f"{settings.PUBLIC_URL}{reverse(f'admin:{page}', args=[row] if row else [])}" if page else home
+    except NoReverseMatch:  # the app that has it is not installed
+        return home
+
+
 class _Facts(dict[str, Any]):
     """The facts of an event; one that is missing reads as a dash."""
 
@@ -183,6 +203,10 @@ def _value(name: str, value: Any) -> str:
             return ", ".join(str(item) for item in value)[:MAX_VALUE]
         case _:
             return str(value)[:MAX_VALUE]
+
+
+def _whole(count: int) -> str:
+    return str(number_format(count, use_l10n=True, force_grouping=True))
 
 
 def _amount(value: Any) -> str:

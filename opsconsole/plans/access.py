@@ -7,6 +7,8 @@ from typing import Literal
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.errors import Denied
@@ -33,7 +35,7 @@ def visible_plans(actor: Actor) -> QuerySet[Plan]:
         return Plan.objects.all()
     opened = granted_plans(actor)
     if not opened.exists():
-        raise Denied(f"{actor.name} may not see plans.", permission="plans.view_plan")
+        raise Denied(format_lazy(_("{actor} may not see plans."), actor=actor.name), permission="plans.view_plan")
     return opened
 
 
@@ -66,7 +68,7 @@ def calendar_to_end(actor: Actor, calendar_id: UUID) -> Calendar:
     """The calendar, locked to be ended; raises CalendarNotFound or Denied."""
     seen = Calendar.objects.filter(pk=calendar_id).exists() and actor.may("plans.view_calendar")
     if not seen:
-        raise CalendarNotFound("There is no such calendar.", calendar=str(calendar_id))
+        raise CalendarNotFound(_("There is no such calendar."), calendar=str(calendar_id))
     actor.require("plans.manage_calendar")
     return Calendar.objects.select_for_update(no_key=True).get(pk=calendar_id)
 
@@ -75,7 +77,7 @@ def plan_seen_by(actor: Actor, plan_id: UUID) -> Plan:
     """The plan, to read; raises PlanNotFound for one the actor may not see."""
     plan = Plan.objects.filter(pk=plan_id).first()
     if plan is None or not actor.may("plans.view_plan", plan):
-        raise PlanNotFound("There is no such plan.", plan=str(plan_id))
+        raise PlanNotFound(_("There is no such plan."), plan=str(plan_id))
     return plan
 
 
@@ -86,7 +88,7 @@ def plan_named(actor: Actor, name: str) -> Plan:
         wanted |= Q(pk=UUID(name))
     plan = Plan.objects.filter(wanted).first()
     if plan is None:
-        raise PlanNotFound("There is no such plan.", plan=name)
+        raise PlanNotFound(_("There is no such plan."), plan=name)
     return plan_seen_by(actor, plan.pk)
 
 
@@ -94,7 +96,7 @@ def run_seen_by(actor: Actor, run_id: UUID) -> Run:
     """The run, to read; raises RunNotFound for one of a plan that the actor may not see."""
     run = Run.objects.select_related("plan").filter(pk=run_id).first()
     if run is None or not actor.may("plans.view_plan", run.plan):
-        raise RunNotFound("There is no such run.", run=str(run_id))
+        raise RunNotFound(_("There is no such run."), run=str(run_id))
     return run
 
 
@@ -114,7 +116,7 @@ def run_of(plan: Plan, run_id: UUID) -> Run:
     """A run of the plan, locked; raises RunNotFound."""
     run = Run.objects.select_for_update(no_key=True).filter(plan=plan, pk=run_id).first()
     if run is None:
-        raise RunNotFound("This plan has no such run.", plan=str(plan.pk), run=str(run_id))
+        raise RunNotFound(_("This plan has no such run."), plan=str(plan.pk), run=str(run_id))
     return run
 
 
@@ -122,5 +124,5 @@ def step_of(plan: Plan, step_id: UUID) -> Step:
     """A step of the plan, locked; raises StepNotFound."""
     step = Step.objects.select_for_update(no_key=True).filter(plan=plan, pk=step_id).first()
     if step is None:
-        raise StepNotFound("This plan has no such step.", plan=str(plan.pk), step=str(step_id))
+        raise StepNotFound(_("This plan has no such step."), plan=str(plan.pk), step=str(step_id))
     return step

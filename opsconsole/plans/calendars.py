@@ -14,13 +14,28 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.db.models import Q
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.plans.errors import Frozen
 from opsconsole.plans.models import Calendar, Plan
 from opsconsole.plans.types import type_named
+from opsconsole.plans.warnings import declare
 
 HORIZON: Final = timedelta(days=60)  # further ahead nobody looks for the end of a freeze
 DAY: Final = timedelta(days=1)
+
+HELD_ONCE: Final = declare(
+    "calendar",
+    _("The calendar “{name}” ({reason}) keeps this plan from being executed from {starts} to {ends} UTC."),
+)
+HELD_WEEKLY: Final = declare(
+    "calendar",
+    _(
+        "The calendar “{name}” ({reason}) keeps this plan from being executed from {starts} to {ends} UTC, and again"
+        " each week."
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +56,22 @@ class Freeze:
 
     def error(self) -> Frozen:
         """The refusal that says which calendar it is, and until when."""
-        names = ", ".join(f"“{calendar.name}”" for calendar in self.calendars)
-        end = f"until {self.until:%Y-%m-%d %H:%M} UTC" if self.until else "with no end in sight"
+        quoted = [format_lazy(_("“{name}”"), name=calendar.name) for calendar in self.calendars]
+        names = format_lazy(", ".join(["{}"] * len(quoted)), *quoted)
+        told = (
+            format_lazy(
+                _("The calendar {names} keeps plans of this kind from being executed, until {until} UTC."),
+                names=names,
+                until=f"{self.until:%Y-%m-%d %H:%M}",
+            )
+            if self.until
+            else format_lazy(
+                _("The calendar {names} keeps plans of this kind from being executed, with no end in sight."),
+                names=names,
+            )
+        )
         return Frozen(
-            f"The calendar {names} keeps plans of this kind from being executed, {end}.",
+            told,
             frozen_until=self.until,
             calendars=[
                 {"id": str(calendar.pk), "name": calendar.name, "reason": calendar.reason}
@@ -110,13 +137,13 @@ def warnings(plan: Plan, at: datetime, lasting: timedelta) -> list[dict[str, Any
         first = next(stretches(calendar, since, until), None)
         if first is not None:
             found.append(
-                {
-                    "code": "calendar",
-                    "message": f"The calendar “{calendar.name}” ({calendar.reason}) keeps this plan from being executed"
-                    f" from {first.starts:%Y-%m-%d %H:%M} to {first.ends:%Y-%m-%d %H:%M} UTC"
-                    f"{', and again each week' if calendar.is_weekly else ''}.",
-                    "calendar": str(calendar.pk),
-                }
+                (HELD_WEEKLY if calendar.is_weekly else HELD_ONCE).of(
+                    name=calendar.name,
+                    reason=calendar.reason,
+                    starts=f"{first.starts:%Y-%m-%d %H:%M}",
+                    ends=f"{first.ends:%Y-%m-%d %H:%M}",
+                    also={"calendar": calendar.pk},
+                )
             )
     return found
 

@@ -58,8 +58,8 @@ def content_digest(plan: Plan, policy: dict[str, Any]) -> str:
 ROLLBACK_SHOWN = 50
 
 
-def rollback_content(plan: Plan, policy: dict[str, Any]) -> dict[str, Any]:
-    """Everything that approvers of a rollback agree to: what was done and is to be undone, by number and by digest."""
+def rollback_content(plan: Plan, policy: dict[str, Any], *, reason: str) -> dict[str, Any]:
+    """Everything that approvers of a rollback agree to: what is to be undone, by number and by digest, and why."""
     undone = (
         Step.objects.filter(
             plan=plan, revision=plan.revision, direction=Direction.EXECUTE, status=StepState.SUCCEEDED, undone_by=None
@@ -81,6 +81,7 @@ def rollback_content(plan: Plan, policy: dict[str, Any]) -> dict[str, Any]:
         "plan_type": plan.plan_type,
         "payload": plan.payload,
         "direction": Direction.ROLLBACK.value,
+        "reason": reason,
         "estimated_impact": None,
         "undoes": count,
         "first_steps": shown,

@@ -20,15 +20,16 @@ from opsconsole.core.faults import crashpoint
 from opsconsole.core.outages import is_outage, outlast
 from opsconsole.core.queue import enqueue, leaving, ping
 from opsconsole.core.schedule import periodic
+from opsconsole.plans import leases
 from opsconsole.plans.errors import LeaseLost
-from opsconsole.plans.leases import Lease
+from opsconsole.plans.leases import BATCH, Lease
 from opsconsole.plans.models import Plan, Step
-from opsconsole.plans.outcomes import Answered, NoAnswer, NotStarted, Unclear
+from opsconsole.plans.outcomes import Answered, Done, NoAnswer, NotStarted, Unclear
 from opsconsole.plans.services import doubt, running, sweeping
 from opsconsole.plans.services.running import Turn
 from opsconsole.plans.states import Direction
 from opsconsole.plans.transitions import EXECUTE_RUN
-from opsconsole.plans.types import type_named
+from opsconsole.plans.types import PlanType, type_named
 
 log = structlog.get_logger(__name__)
 
@@ -101,11 +102,39 @@ def _ask(lease: Lease, following: running.Next, ours_until: float) -> list[tuple
     """Go out with these steps, outside any transaction. A fault of ours leaves them unclear, never lost."""
     plan_type = type_named(lease.plan_type)
     turn, steps = following.turn, following.steps
-    crashpoint(f"plans.steps.before_{turn.value}")
-    answers: Sequence[Answered]
     if turn is Turn.CALL and time.monotonic() > ours_until:
         # Frozen, or kept waiting, for longer than the lease: another worker may have the run by now.
         return [(step, NotStarted("its worker was too late to send it")) for step in steps]
+    answers: list[tuple[Step, Answered]] = []
+    for begin in range(0, len(steps), BATCH):
+        some = steps[begin : begin + BATCH]
+        if begin and not (_all_done(answers) and _may_go_out(lease, plan_type, some, ours_until)):
+            # They were marked with those before them; nothing of them has gone out.
+            return answers + [(step, NotStarted("held back before it was sent")) for step in steps[begin:]]
+        answers += _answers(lease, plan_type, turn, some)
+    return answers
+
+
+def _all_done(answers: Sequence[tuple[Step, Answered]]) -> bool:
+    return all(isinstance(answer, Done) for _, answer in answers)
+
+
+def _may_go_out(lease: Lease, plan_type: PlanType, steps: Sequence[Step], ours_until: float) -> bool:
+    """Whether what was marked with the last calls may follow them; what stands in its way is told at the boundary."""
+    if leaving() or time.monotonic() > ours_until - settings.RUN_LEASE_SECONDS / 2:
+        return False
+    try:
+        held_back = lease.direction == Direction.EXECUTE and plan_type.held_back(steps)
+        return not held_back and leases.undisturbed(lease)
+    except Error as error:
+        if not is_outage(error):
+            raise
+        return False
+
+
+def _answers(lease: Lease, plan_type: PlanType, turn: Turn, steps: Sequence[Step]) -> list[tuple[Step, Answered]]:
+    crashpoint(f"plans.steps.before_{turn.value}")
+    answers: Sequence[Answered]
     try:
         if turn is Turn.PROBE:
             answers = plan_type.probe(steps)

@@ -18,7 +18,7 @@ from django.db import connection
 from opsconsole.plans.errors import LeaseLost
 from opsconsole.plans.states import Direction, OnFailure
 
-BATCH = 16  # steps in one commit, and calls in flight
+BATCH = 16  # calls in flight, and steps in one commit unless the plan type takes more while all goes well
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,17 @@ def renew(lease: Lease) -> Wishes:
     if row is None:
         raise LeaseLost("Another worker has this run, or it has ended.", run=str(lease.run_id), epoch=lease.epoch)
     return Wishes(*row[:-1])
+
+
+def undisturbed(lease: Lease) -> bool:
+    """Whether the run is still ours, in time, and nobody has asked it to stop; locks nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select exists(select from ops_plan_runs where id = %s and lease_epoch = %s and status = 'running'"
+            " and pause_asked_at is null and cancel_asked_at is null and deadline_at > now())",
+            [lease.run_id, lease.epoch],
+        )
+        return bool(cursor.fetchone()[0])
 
 
 def give_back(lease: Lease, *, waiting_for: str, wake_in: timedelta | None, stalls: int) -> None:

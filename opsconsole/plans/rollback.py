@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django.db import connection
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import assert_in_operation
@@ -12,7 +14,7 @@ from opsconsole.plans.states import Direction, StepState
 from opsconsole.plans.transitions import open_run
 
 
-def open_rollback(plan: Plan, *, actor: Actor, retry_of: Run | None = None) -> Run:
+def open_rollback(plan: Plan, *, actor: Actor, retry_of: Run | None = None, reason: str = "") -> Run:
     """Queue the rollback of a plan whose row is locked; raises StepsInDoubt while any outcome is unknown.
 
     Compensations that a previous rollback wrote are kept as they stand; only what is missing is added, so rolling
@@ -45,7 +47,7 @@ def open_rollback(plan: Plan, *, actor: Actor, retry_of: Run | None = None) -> R
     waiting = Step.objects.filter(
         plan=plan, revision=plan.revision, direction=Direction.ROLLBACK, status=StepState.PENDING
     ).count()
-    return open_run(plan, Direction.ROLLBACK, actor=actor, retry_of=retry_of, steps=waiting)
+    return open_run(plan, Direction.ROLLBACK, actor=actor, retry_of=retry_of, steps=waiting, reason=reason)
 
 
 def refuse_doubt(plan: Plan, *, but_of: Direction | None = None) -> None:
@@ -59,6 +61,9 @@ def refuse_doubt(plan: Plan, *, but_of: Direction | None = None) -> None:
     numbers = list(doubtful.order_by("seq").values_list("seq", flat=True)[:20])
     if numbers:
         raise StepsInDoubt(
-            f"The outcome of step {', '.join(map(str, numbers))} is unknown; it must be resolved first.",
+            format_lazy(
+                _("The outcome of step {numbers} is unknown; it must be resolved first."),
+                numbers=", ".join(map(str, numbers)),
+            ),
             steps=numbers,
         )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals import kernel as approvals
 from opsconsole.core.actors import Actor
@@ -42,7 +43,7 @@ def run_of_plan(actor: Actor, plan_id: UUID, run_id: UUID) -> Run:
     plan = access.plan_seen_by(actor, plan_id)
     run = Run.objects.select_related("plan").filter(plan=plan, pk=run_id).first()
     if run is None:
-        raise RunNotFound("This plan has no such run.", plan=str(plan_id), run=str(run_id))
+        raise RunNotFound(_("This plan has no such run."), plan=str(plan_id), run=str(run_id))
     return run
 
 

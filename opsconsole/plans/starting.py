@@ -8,6 +8,8 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals import kernel as approvals
 from opsconsole.approvals.models import Request
@@ -15,6 +17,7 @@ from opsconsole.approvals.states import RequestState, ReviewCause
 from opsconsole.core.actors import Actor
 from opsconsole.core.errors import DomainError
 from opsconsole.core.states import WrongState
+from opsconsole.core.texts import Text, english
 from opsconsole.plans.content import content_digest
 from opsconsole.plans.errors import NoLiveApproval, OutsideWindow, PlanDrifted, RunIsLive
 from opsconsole.plans.models import BreakGlass, Plan, Run, Step
@@ -31,16 +34,22 @@ class Drifted:
     """
 
     plan: Plan
-    reasons: list[str]
-    obstacle: str = ""
+    reasons: list[Text]
+    obstacle: Text = ""
 
     def error(self) -> PlanDrifted:
         """The refusal, to be raised once what became of the plan is committed."""
-        now = "It was staged afresh and needs new approvals."
+        told: Text = _("The plan no longer matches what was approved. It was staged afresh and needs new approvals.")
         if self.obstacle:
-            now = f"It is a draft again, since it cannot be staged: {self.obstacle}"
+            told = format_lazy(
+                _(
+                    "The plan no longer matches what was approved. It is a draft again, since it cannot be staged:"
+                    " {why}"
+                ),
+                why=self.obstacle,
+            )
         return PlanDrifted(
-            f"The plan no longer matches what was approved. {now}",
+            told,
             drift=self.reasons,
             plan_status=self.plan.status,
             digest=self.plan.digest,
@@ -51,23 +60,31 @@ def refuse_outside_window(plan: Plan) -> None:
     """Raise OutsideWindow before `not_before` and after `not_after`."""
     now = timezone.now()
     if plan.not_before and now < plan.not_before:
-        raise OutsideWindow(f"The plan may not be executed before {plan.not_before:%Y-%m-%d %H:%M} UTC.")
+        raise OutsideWindow(
+            format_lazy(_("The plan may not be executed before {time} UTC."), time=f"{plan.not_before:%Y-%m-%d %H:%M}")
+        )
     if plan.not_after and now > plan.not_after:
-        raise OutsideWindow(f"The plan may not be executed after {plan.not_after:%Y-%m-%d %H:%M} UTC.")
+        raise OutsideWindow(
+            format_lazy(_("The plan may not be executed after {time} UTC."), time=f"{plan.not_after:%Y-%m-%d %H:%M}")
+        )
 
 
 def refuse_live_run(plan: Plan) -> None:
     """Raise RunIsLive while a run of the plan has not ended."""
     run = live_run(plan)
     if run is not None:
-        raise RunIsLive(f"A run of this plan is {run.state.label}.", run=str(run.pk), run_status=run.status)
+        raise RunIsLive(
+            format_lazy(_("A run of this plan is {state}."), state=run.state.label),
+            run=str(run.pk),
+            run_status=run.status,
+        )
 
 
 def request_to_execute(plan: Plan) -> Request:
     """The request whose approvals the plan would be executed under; raises NoLiveApproval."""
     request = approvals.live_request(SUBJECT, plan.pk, policy_action(plan))
     if request is None:
-        raise NoLiveApproval("The approvals of this plan have ended; stage it again.", plan=str(plan.pk))
+        raise NoLiveApproval(_("The approvals of this plan have ended; stage it again."), plan=str(plan.pk))
     return request
 
 
@@ -81,21 +98,23 @@ def executed_under(plan: Plan) -> Request:
     request = about.filter(status=RequestState.CONSUMED).order_by("-ended_at").first()
     request = request or (about.filter(pk=passed).first() if passed else None)
     if request is None:
-        raise WrongState(f"The plan is {plan.state.label}; it was never executed.", status=plan.status)
+        raise WrongState(
+            format_lazy(_("The plan is {state}; it was never executed."), state=plan.state.label), status=plan.status
+        )
     return request
 
 
-def drift_of(plan: Plan, request: Request) -> list[str]:
+def drift_of(plan: Plan, request: Request) -> list[Text]:
     """What is no longer as it was staged; each a sentence."""
     reasons = type_named(plan.plan_type).drift(plan)
     if content_digest(plan, request.policy) != request.digest:
-        reasons.append("The stored content of the plan is not the content that was approved.")
+        reasons.append(_("The stored content of the plan is not the content that was approved."))
     return reasons
 
 
-def stage_afresh(plan: Plan, reasons: list[str], actor: Actor) -> Drifted:
+def stage_afresh(plan: Plan, reasons: list[Text], actor: Actor) -> Drifted:
     """Take a drifted plan back and stage it anew, its approvals void; a draft where it cannot be staged."""
-    reason = "drifted: " + " ".join(reasons)
+    reason = "drifted: " + " ".join(english(one) for one in reasons)
     approvals.void(SUBJECT, plan.pk, reason=reason, actor=actor)
     take_back(plan, PlanState.DRAFT, actor=actor, reason=reason)
     try:
@@ -103,7 +122,7 @@ def stage_afresh(plan: Plan, reasons: list[str], actor: Actor) -> Drifted:
             stage(plan, actor=actor, had_a_hand=False)  # who executes has not written anything
     except DomainError as obstacle:
         plan.refresh_from_db()
-        return Drifted(plan, reasons, obstacle.message)
+        return Drifted(plan, reasons, obstacle.told)
     return Drifted(plan, reasons)
 
 

@@ -55,7 +55,7 @@ def standing(lease: Lease) -> Standing:
         return Standing(*cursor.fetchone())
 
 
-def mark_running(lease: Lease, *, after: int = 0) -> list[Step]:
+def mark_running(lease: Lease, *, after: int = 0, most: int = BATCH) -> list[Step]:
     """Take the next pending steps behind number `after`: running, with one attempt more.
 
     The number spares the index a walk over every step that was pending before, which takes longer with each batch.
@@ -79,7 +79,7 @@ def mark_running(lease: Lease, *, after: int = 0) -> list[Step]:
                 "revision": lease.revision,
                 "way": lease.direction.value,
                 "after": after,
-                "batch": BATCH,
+                "batch": most,
                 "run": lease.run_id,
             },
         )

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals import kernel as approvals
 from opsconsole.approvals.states import RequestState
@@ -54,7 +55,7 @@ def stage(plan: Plan, *, actor: Actor, had_a_hand: bool = True) -> None:
         plan_type.reserve(plan)
         count = _write_steps(plan, plan_type.steps(plan))
         if not count:
-            raise NothingToDo("There is nothing that this plan would do.", plan=str(plan.pk))
+            raise NothingToDo(_("There is nothing that this plan would do."), plan=str(plan.pk))
         plan_type.staged(plan)
         impact = plan_type.impact(plan)
     plan.estimated_impact = impact.as_json(steps=count)
@@ -131,7 +132,15 @@ def take_back(plan: Plan, state: PlanState, *, actor: Actor, reason: str) -> Non
     record(actor, f"plan.{state.value}", plan, before={"status": was}, after={"status": plan.status}, reason=reason)
 
 
-def open_run(plan: Plan, direction: Direction, *, actor: Actor, retry_of: Run | None = None, steps: int = 0) -> Run:
+def open_run(
+    plan: Plan,
+    direction: Direction,
+    *,
+    actor: Actor,
+    retry_of: Run | None = None,
+    steps: int = 0,
+    reason: str = "",
+) -> Run:
     """Queue a run and move the plan along; a worker is woken once this commits."""
     assert_in_operation()
     was = plan.status
@@ -153,6 +162,7 @@ def open_run(plan: Plan, direction: Direction, *, actor: Actor, retry_of: Run | 
         plan,
         before={"status": was},
         after={"status": plan.status, "run": str(run.pk), "direction": str(direction)},
+        reason=reason,
     )
     after_commit(EXECUTE_RUN, run.pk, queue="plans")
     return run

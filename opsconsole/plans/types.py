@@ -11,16 +11,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.errors import Invalid
+from opsconsole.core.texts import Text, english
+from opsconsole.plans.leases import BATCH
 from opsconsole.plans.models import Plan, Run, Step
 from opsconsole.plans.outcomes import Answered, CannotTell, Outcome, Probed
 from opsconsole.plans.states import Direction
-
-if TYPE_CHECKING:
-    from django_stubs_ext import StrPromise
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,10 @@ class AccountImpact:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """What a plan will do, before it does it: what the approver reads and the digest covers."""
+    """What a plan will do, before it does it: what the approver reads and the digest covers.
+
+    Each of `warnings` is made by a template of `opsconsole.plans.warnings`; `irreversible` is stored in English.
+    """
 
     count: int = 0
     payees: int = 0
@@ -69,7 +74,7 @@ class Impact:
     remainder: dict[str, Decimal] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
     warnings: list[dict[str, Any]] = field(default_factory=list)
-    irreversible: str = ""
+    irreversible: Text = ""
 
     def as_json(self, *, steps: int) -> dict[str, Any]:
         """The plain form, amounts as strings."""
@@ -90,7 +95,7 @@ class Impact:
             "accounts": [line.as_json() for line in self.accounts],
             "banks": list(banks.values()),
             "warnings": self.warnings,
-            "irreversible": self.irreversible,
+            "irreversible": english(self.irreversible),
             **self.details,
         }
 
@@ -128,11 +133,16 @@ class PlanType(ABC):
     """The base of every plan type. `name` is the `plan_type` of the API; `example` a payload that works."""
 
     name: ClassVar[str]
-    label: ClassVar[str | StrPromise]
-    summary: ClassVar[str | StrPromise]
+    label: ClassVar[Text]
+    summary: ClassVar[Text]
     example: ClassVar[dict[str, Any]]
     # Whether one person may execute it alone in an emergency. Never for a type that moves money.
     break_glass: ClassVar[bool] = False
+    # How many steps one commit marks while all goes well. Calls go out 16 at a time nonetheless, and `held_back` is
+    # asked before each further 16.
+    straight_on: ClassVar[int] = BATCH
+    # What undoing it cannot bring back: what its impact says of that, and pages show in the viewer's language.
+    irreversible: ClassVar[Text] = ""
 
     # --- content: inside the operation that drafts or stages ---
 
@@ -158,8 +168,8 @@ class PlanType(ABC):
         """What the staged steps will do, read afresh from the records."""
 
     @abstractmethod
-    def drift(self, plan: Plan) -> list[str]:
-        """What has changed since staging that the approvers did not see; each a sentence."""
+    def drift(self, plan: Plan) -> list[Text]:
+        """What has changed since staging that the approvers did not see; each a sentence, given lazily."""
 
     def release(self, plan: Plan) -> None:
         """Give back what was reserved and not used."""
@@ -176,8 +186,8 @@ class PlanType(ABC):
     # --- doing: outside any transaction ---
 
     def simulate(self, plan: Plan) -> list[str]:
-        """Run the steps dry; what disagrees with the impact, each a sentence."""
-        return self.drift(plan)
+        """Run the steps dry; what disagrees with the impact, each a sentence, in English as the run keeps it."""
+        return [english(reason) for reason in self.drift(plan)]
 
     @abstractmethod
     def execute(self, steps: Sequence[Step]) -> list[Outcome]:
@@ -186,6 +196,10 @@ class PlanType(ABC):
     @abstractmethod
     def compensate(self, steps: Sequence[Step]) -> list[Outcome]:
         """Undo what the steps say, each under its key; one outcome for each, in order."""
+
+    def held_back(self, steps: Sequence[Step]) -> bool:  # noqa: ARG002 - for those that go straight on
+        """Whether something was closed since these steps were marked, so that they had better not go out now."""
+        return False
 
     def probe(self, steps: Sequence[Step]) -> list[Probed]:
         """Ask the target what became of steps whose outcome nobody saw."""
@@ -237,8 +251,8 @@ def type_named(name: str) -> PlanType:
     if found is None:
         known = ", ".join(sorted(_types))
         raise UnknownPlanType(
-            f"There is no plan type {name}; the types are {known}.",
-            errors={"plan_type": [f"must be one of {known}"]},
+            format_lazy(_("There is no plan type {name}; the types are {known}."), name=name, known=known),
+            errors={"plan_type": [format_lazy(_("must be one of {known}"), known=known)]},
         )
     return found
 

@@ -12,6 +12,8 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.errors import Denied, NotFound
@@ -118,12 +120,12 @@ def visible_breaks(actor: Actor) -> QuerySet[Break]:
 
 def bank_file_seen_by(actor: Actor, file_id: UUID) -> BankFile:
     """The file, to read; raises BankFileNotFound for one the actor may not see."""
-    return _one(visible_bank_files, actor, file_id, BankFileNotFound("There is no such bank file."))
+    return _one(visible_bank_files, actor, file_id, BankFileNotFound(_("There is no such bank file.")))
 
 
 def break_for(actor: Actor, break_id: UUID) -> Break:
     """The break, locked to be resolved; raises BreakNotFound or Denied."""
-    seen = _one(visible_breaks, actor, break_id, BreakNotFound("There is no such break."))
+    seen = _one(visible_breaks, actor, break_id, BreakNotFound(_("There is no such break.")))
     actor.require("treasury.resolve_break")
     return Break.objects.select_for_update(no_key=True, of=("self",)).select_related("line", "file").get(pk=seen.pk)
 
@@ -134,13 +136,13 @@ def account_seen_by(actor: Actor, account_id: UUID) -> Account:
         lambda viewer: visible_accounts(viewer).select_related("bank"),
         actor,
         account_id,
-        AccountNotFound("There is no such account."),
+        AccountNotFound(_("There is no such account.")),
     )
 
 
 def bank_seen_by(actor: Actor, bank_id: UUID) -> Bank:
     """The bank, to read; raises BankNotFound for one the actor may not see."""
-    return _one(visible_banks, actor, bank_id, BankNotFound("There is no such bank."))
+    return _one(visible_banks, actor, bank_id, BankNotFound(_("There is no such bank.")))
 
 
 def sees_account(actor: Actor, **by: str) -> bool:
@@ -161,7 +163,7 @@ def sees_bank(actor: Actor, code: str) -> bool:
 
 def payout_seen_by(actor: Actor, payout_id: UUID) -> Payout:
     """The payout, to read; raises PayoutNotFound for one the actor may not see."""
-    return _one(visible_payouts, actor, payout_id, PayoutNotFound("There is no such payout."))
+    return _one(visible_payouts, actor, payout_id, PayoutNotFound(_("There is no such payout.")))
 
 
 def payout_for(actor: Actor, payout_id: UUID) -> Payout:
@@ -177,13 +179,13 @@ def payouts_for(actor: Actor, payout_ids: Sequence[UUID]) -> list[Payout]:
     actor.require("treasury.hold_payout")
     rows = list(Payout.objects.select_for_update(no_key=True).filter(pk__in=payout_ids).order_by("pk"))
     if len(rows) != len(set(payout_ids)):
-        raise PayoutNotFound("Some of these payouts do not exist.")
+        raise PayoutNotFound(_("Some of these payouts do not exist."))
     return rows
 
 
 def route_for(actor: Actor, route_id: UUID) -> Route:
     """The route, locked to be led elsewhere; raises RouteNotFound or Denied."""
-    seen = _one(visible_routes, actor, route_id, RouteNotFound("There is no such route."))
+    seen = _one(visible_routes, actor, route_id, RouteNotFound(_("There is no such route.")))
     actor.require("treasury.change_route")
     return Route.objects.select_for_update(no_key=True).get(pk=seen.pk)
 
@@ -201,7 +203,7 @@ def _visible(actor: Actor, permission: str, everything: QuerySet[Row], opened: Q
     if actor.may(permission):
         return everything
     if not opened.exists():
-        raise Denied(f"{actor.name} lacks the permission {permission}.", permission=permission)
+        raise _lacking(actor, permission)
     return opened
 
 
@@ -213,7 +215,7 @@ def _of_accounts(
         return everything
     opened = _open_accounts(actor)
     if not opened.exists():
-        raise Denied(f"{actor.name} lacks the permission {permission}.", permission=permission)
+        raise _lacking(actor, permission)
     return everything.filter(belonging(opened))
 
 
@@ -238,6 +240,11 @@ def _file_of(opened: QuerySet[Account]) -> Q:
         | Q(sweep__account__in=foreign, sweep__target__in=foreign)
     )
     return told_of & ~Q(Exists(lines.filter(others))) & ~Q(Exists(balances.filter(account__in=foreign)))
+
+
+def _lacking(actor: Actor, permission: str) -> Denied:
+    said = format_lazy(_("{actor} lacks the permission {permission}."), actor=actor.name, permission=permission)
+    return Denied(said, permission=permission)
 
 
 def _one(visible: Callable[[Actor], QuerySet[Row]], actor: Actor, pk: UUID, otherwise: NotFound) -> Row:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.errors import Unavailable
 from opsconsole.plans.models import Step
@@ -23,7 +25,7 @@ def nothing_sent_yet() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
-        raise Unavailable(f"The records could not be read: {error}") from error
+        raise Unavailable(format_lazy(_("The records could not be read: {error}"), error=error)) from error
 
 
 def by_bank(steps: Sequence[Step]) -> list[tuple[Bank, list[Step]]]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from typing import Final
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from opsconsole.core.errors import Conflict
 from opsconsole.core.storage import artifacts
 from opsconsole.treasury.gateways.base import BankGateway, PaymentGateway
@@ -38,7 +41,8 @@ def payment_gateway(bank: Bank) -> PaymentGateway:
     a new one.
     """
     if bank.gateway != GatewayKind.HTTP:
-        raise WrongGateway(f"{bank.name} takes files, not single payments.", bank=bank.code)
+        said = format_lazy(_("{bank} takes files, not single payments."), bank=bank.name)
+        raise WrongGateway(said, bank=bank.code)
     settings = HttpSettings(base_url=bank.base_url, key_id=bank.key_id, secret=bank.secret.reveal())
     with _lock:
         held = _open.get(bank.pk)

@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
+from uuid import UUID
 
 from django.db import IntegrityError, connection
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.errors import DomainError
 from opsconsole.core.operations import assert_in_operation
+from opsconsole.core.texts import Text, english
 from opsconsole.treasury.errors import AccountFrozen, BankPaused, BeneficiaryFrozen, MerchantFrozen
 
 # A payout `p` that goes to a frozen beneficiary or a frozen account of ours, or is of a frozen merchant. Uncorrelated
@@ -31,6 +35,15 @@ _REFUSALS: Final[dict[str, type[DomainError]]] = {
     "merchant_is_frozen": MerchantFrozen,
 }
 
+# What the triggers say, word for word, so that it can be said in other languages; see `sql`.
+_SENTENCES: Final = (
+    _("{name} is paused: nothing new goes to it."),
+    _("The account {name} is frozen: nothing is paid from it."),
+    _("The account {name} is frozen: nothing is paid to or from it."),
+    _("The merchant {name} is frozen: nothing is paid for it."),
+    _("The beneficiary {name} is frozen: nothing is paid to it."),
+)
+
 
 def close_doors() -> None:
     """Wait until every payment that is being marked as going out is committed, and let no other begin; then close.
@@ -45,6 +58,23 @@ def keep_open() -> None:
     _lock("pg_advisory_xact_lock_shared")
 
 
+def any_closed(steps: list[UUID]) -> bool:
+    """Whether a payment of these steps would go through a closed door as things are this moment; locks nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            select exists(
+              select from treasury_instructions i
+                join treasury_banks b on b.id = i.bank_id
+                join treasury_accounts a on a.id = i.account_id
+                join treasury_payouts p on p.id = i.payout_id
+              where i.step_id = any(%s) and (b.status <> 'active' or a.status <> 'active' or {FROZEN_PAYOUT}))
+            """,
+            [steps],
+        )
+        return bool(cursor.fetchone()[0])
+
+
 @contextmanager
 def refusals_in_words() -> Iterator[None]:
     """Raise what the database refuses about a closed door as BankPaused, AccountFrozen and the like."""
@@ -55,7 +85,16 @@ def refusals_in_words() -> Iterator[None]:
         refusal = _REFUSALS.get(getattr(said, "constraint_name", None) or "")
         if said is None or refusal is None:
             raise
-        raise refusal(said.message_primary) from error
+        raise refusal(_said_again(said.message_primary)) from error
+
+
+def _said_again(sentence: str) -> Text:
+    """The database's sentence in the language of whoever reads it; as it is, where it is none of those known here."""
+    for known in _SENTENCES:
+        before, after = english(known).split("{name}")
+        if sentence.startswith(before) and sentence.endswith(after):
+            return format_lazy(known, name=sentence.removeprefix(before).removesuffix(after))
+    return sentence
 
 
 def _lock(function: str) -> None:

@@ -11,9 +11,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from opsconsole.core.canonical import canonical
 from opsconsole.core.errors import RuleBroken
+from opsconsole.core.texts import Text
 from opsconsole.plans.models import Plan, Step
 from opsconsole.plans.states import Direction
 from opsconsole.plans.types import StepDraft
@@ -110,10 +114,16 @@ def payment_step(line: Planned) -> StepDraft:
 
 
 def file_step(lines: list[Planned]) -> StepDraft:
-    problems = [str(problem) for problem in problems_of([line.order for line in lines])]
+    problems = list(problems_of([line.order for line in lines]))
     if problems:
+        said = ngettext_lazy(
+            "{count} payout cannot stand in a file: {first}",
+            "{count} payouts cannot stand in a file: {first}",
+            len(problems),
+        )
         raise RuleBroken(
-            f"{len(problems)} payouts cannot stand in a file: {problems[0]}", problems=problems[:MOST_SHOWN]
+            format_lazy(said, count=len(problems), first=problems[0].told),
+            problems=[str(problem) for problem in problems[:MOST_SHOWN]],
         )
     first = lines[0].order
     control_sum = sum((line.order.amount for line in lines), Decimal(0))
@@ -162,7 +172,7 @@ def transliterated(plan: Plan) -> list[dict[str, str]]:
     return changed[:MOST_SHOWN]
 
 
-def changed_payouts(plan: Plan) -> list[str]:
+def changed_payouts(plan: Plan) -> list[Text]:
     """Payouts whose facts are no longer those of their step."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -177,10 +187,11 @@ def changed_payouts(plan: Plan) -> list[str]:
             """,
             [plan.pk],
         )
-        changed = [f"The payout {row[0]} has changed since it was staged." for row in cursor.fetchall()]
+        payout = _("The payout {payout} has changed since it was staged.")
+        changed: list[Text] = [format_lazy(payout, payout=row[0]) for row in cursor.fetchall()]
     files = Step.objects.filter(plan=plan, revision=plan.revision, direction=Direction.EXECUTE, kind=FILE)
     return changed + [
-        f"The payments of file {step.seq} have changed since it was staged."
+        format_lazy(_("The payments of file {number} have changed since it was staged."), number=step.seq)
         for step in files
         if payments_digest(lines_of([step.pk])) != step.payload["payments_digest"]
     ]

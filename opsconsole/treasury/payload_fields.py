@@ -2,49 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from opsconsole.core.errors import Told
+from opsconsole.core.texts import Text
 from opsconsole.plans.errors import PlanInvalid
 from opsconsole.treasury.currencies import decimals_of
 
 MAX_REASON: Final = 2000
-NO_BANK: Final = "must be the code of a bank"
+NO_BANK: Final = _("must be the code of a bank")
 
 Reader = Callable[[dict[str, Any]], Any]
+
+_NAMES: Final[dict[str, Text]] = {
+    "failover": pgettext_lazy("the payload of the", "failover"),
+    "freeze": pgettext_lazy("the payload of the", "freeze"),
+    "pause_bank": pgettext_lazy("the payload of the", "pause bank"),
+    "payout_batch": pgettext_lazy("the payload of the", "payout batch"),
+    "sweep": pgettext_lazy("the payload of the", "sweep"),
+}
+
+
+class Wrong(Told, ValueError):
+    """Why a field cannot stand as it is."""
 
 
 def read_payload(plan_type: str, payload: dict[str, Any], readers: Mapping[str, Reader]) -> dict[str, Any]:
     """What the readers make of the payload, by field; raises PlanInvalid with every field that is wrong or unknown.
 
-    A reader raises ValueError with the reason.
+    A reader raises Wrong with the reason.
     """
-    errors: dict[str, list[str]] = {
-        key: [f"is not a field of {plan_type}"] for key in sorted(payload.keys() - readers.keys())
-    }
+    stranger = format_lazy(_("is not a field of {type}"), type=plan_type)
+    errors: dict[str, list[Text]] = {key: [stranger] for key in sorted(payload.keys() - readers.keys())}
     parsed: dict[str, Any] = {}
     for key, read in readers.items():
         try:
             parsed[key] = read(payload)
-        except ValueError as error:
+        except Wrong as wrong:
+            errors[key] = [wrong.told]
+        except ValueError as error:  # a text that nobody could store, such as half a surrogate pair
             errors[key] = [str(error)]
     refuse(plan_type, errors)
     return parsed
 
 
-def refuse(plan_type: str, errors: Mapping[str, list[str]]) -> None:
+def refuse(plan_type: str, errors: Mapping[str, Sequence[Text]]) -> None:
     """Raise PlanInvalid with these reasons by field; nothing where there are none."""
     if errors:
-        raise PlanInvalid(f"The payload of the {plan_type.replace('_', ' ')} is not valid.", errors={"payload": errors})
+        named = _NAMES.get(plan_type, plan_type.replace("_", " "))
+        raise PlanInvalid(
+            format_lazy(_("The payload of the {type} is not valid."), type=named), errors={"payload": errors}
+        )
 
 
 def currency(payload: dict[str, Any]) -> str:
     """The `currency`."""
     value = payload.get("currency")
     if not isinstance(value, str) or decimals_of(value) is None:
-        raise ValueError("must be a currency of ISO 4217, such as EUR")
+        raise Wrong(_("must be a currency of ISO 4217, such as EUR"))
     return value
 
 
@@ -56,7 +78,7 @@ def cutoff_date(payload: dict[str, Any]) -> str:
             raise ValueError
         return date.fromisoformat(value).isoformat()
     except ValueError:
-        raise ValueError("must be a date, such as 2025-08-01") from None
+        raise Wrong(_("must be a date, such as 2025-08-01")) from None
 
 
 def total_amount(payload: dict[str, Any]) -> str | None:
@@ -70,9 +92,9 @@ def total_amount(payload: dict[str, Any]) -> str | None:
     except InvalidOperation:
         amount = None
     if amount is None or not amount.is_finite() or amount <= 0 or amount >= Decimal(10) ** 16:
-        raise ValueError("must be a positive amount")
+        raise Wrong(_("must be a positive amount"))
     if amount != amount.quantize(Decimal(1).scaleb(-places)):
-        raise ValueError(f"has more than {places} decimals")
+        raise Wrong(format_lazy(_("has more than {places} decimals"), places=places))
     return f"{amount:.{places}f}"
 
 
@@ -80,7 +102,7 @@ def simulate_before_execute(payload: dict[str, Any]) -> bool:
     """The `simulate_before_execute`; false where it is not said."""
     value = payload.get("simulate_before_execute", False)
     if not isinstance(value, bool):
-        raise ValueError("must be true or false")
+        raise Wrong(_("must be true or false"))
     return value
 
 
@@ -89,5 +111,5 @@ def reason(payload: dict[str, Any]) -> str:
     value = payload.get("reason")
     said = value.strip() if isinstance(value, str) else ""
     if not said or len(said) > MAX_REASON or "\x00" in said:
-        raise ValueError(f"must say why, in up to {MAX_REASON} characters")
+        raise Wrong(format_lazy(_("must say why, in up to {most} characters"), most=MAX_REASON))
     return said

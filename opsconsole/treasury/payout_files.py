@@ -15,8 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+from opsconsole.core.texts import Text, english
 from opsconsole.treasury.errors import FileRefused
-from opsconsole.treasury.payout_facts import COLUMNS, OPTIONAL, FactsRefused, PayoutFacts, read_facts
+from opsconsole.treasury.payout_facts import (
+    COLUMNS,
+    OPTIONAL,
+    FactsRefused,
+    PayoutFacts,
+    one_after_another,
+    read_facts,
+)
 
 MAX_LINE: Final = 10_000  # characters; a payout with everything in it needs 700
 GZIP: Final = b"\x1f\x8b"
@@ -35,11 +46,16 @@ class BadLine:
     """A line that does not, with what is wrong in each column; the column is empty where the line itself is."""
 
     number: int
-    problems: tuple[tuple[str, str], ...]
+    problems: tuple[tuple[str, Text], ...]
+
+    @property
+    def told(self) -> Text:
+        """All of it as one text."""
+        said = [format_lazy("{} {}", column, why) if column else why for column, why in self.problems]
+        return format_lazy(_("line {number}: {problems}"), number=self.number, problems=one_after_another(said))
 
     def __str__(self) -> str:
-        said = "; ".join(f"{column} {reason}".strip() for column, reason in self.problems)
-        return f"line {self.number}: {said}"
+        return english(self.told)
 
 
 class PayoutFile:
@@ -93,18 +109,21 @@ def _lines(text: io.TextIOWrapper) -> Iterator[GoodLine | BadLine]:
             while too_long and not line.endswith("\n"):
                 line = text.readline(MAX_LINE) or "\n"
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise FileRefused(f"The file breaks off after line {number}: {error}.", line=number + 1) from error
+            raise FileRefused(
+                format_lazy(_("The file breaks off after line {line}: {error}."), line=number, error=error),
+                line=number + 1,
+            ) from error
         if not line:
             break
         number += 1
         if header is None:
             header = _header(line, number, too_long=too_long)
         elif too_long:
-            yield BadLine(number, (("", f"is longer than {MAX_LINE} characters"),))
+            yield BadLine(number, (("", format_lazy(_("is longer than {most} characters"), most=MAX_LINE)),))
         elif line.strip():
             yield _line(line, number, header)
     if header is None:
-        raise FileRefused("The file is empty.", line=1)
+        raise FileRefused(_("The file is empty."), line=1)
 
 
 def _header(line: str, number: int, *, too_long: bool) -> list[str]:
@@ -116,12 +135,18 @@ def _header(line: str, number: int, *, too_long: bool) -> list[str]:
     if len(set(names)) != len(names) or set(names) - set(COLUMNS) or set(needed) - set(names):
         missing = ", ".join(name for name in needed if name not in names)
         extra = ", ".join(repr(name) for name in names if name not in COLUMNS)[:200]
-        detail = "; ".join(part for part in (missing and f"missing: {missing}", extra and f"unknown: {extra}") if part)
-        raise FileRefused(
-            f"The first line must name the columns {','.join(needed)}, and may name {','.join(sorted(OPTIONAL))}"
-            + (f" ({detail})." if detail else "."),
-            line=number,
+        odd: list[Text] = []
+        if missing:
+            odd.append(format_lazy(_("missing: {columns}"), columns=missing))
+        if extra:
+            odd.append(format_lazy(_("unknown: {columns}"), columns=extra))
+        wanted = format_lazy(
+            _("The first line must name the columns {needed}, and may name {optional}"),
+            needed=",".join(needed),
+            optional=",".join(sorted(OPTIONAL)),
         )
+        detail = format_lazy(" ({})", one_after_another(odd)) if odd else ""
+        raise FileRefused(format_lazy("{}{}.", wanted, detail), line=number)
     return names
 
 
@@ -129,9 +154,10 @@ def _line(line: str, number: int, header: Sequence[str]) -> GoodLine | BadLine:
     try:
         values = _split(line)
     except csv.Error:
-        return BadLine(number, (("", "has a quote that is not closed on the line, or stands in the wrong place"),))
+        return BadLine(number, (("", _("has a quote that is not closed on the line, or stands in the wrong place")),))
     if len(values) != len(header):
-        return BadLine(number, (("", f"has {len(values)} columns; the header names {len(header)}"),))
+        counted = format_lazy(_("has {count} columns; the header names {named}"), count=len(values), named=len(header))
+        return BadLine(number, (("", counted),))
     try:
         return GoodLine(number, read_facts(dict(zip(header, values, strict=True))))
     except FactsRefused as refused:

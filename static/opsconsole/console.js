@@ -39,6 +39,19 @@ async function copy(button) {
 
 // --- pages that look again by themselves ---
 
+// A page that its reader is leaving is not loaded afresh: that would undo the step away.
+let left = -Infinity;
+window.addEventListener("beforeunload", () => {
+  left = performance.now(); // a download says so too, and the page stays
+});
+
+// Load the page afresh; false when it does, true when its reader is just leaving it.
+function loadAfresh() {
+  if (performance.now() - left < 10000) return true;
+  window.location.reload();
+  return false;
+}
+
 // Ask for `url` every `pause` ms while the page is in front; `take(answer, body)` returns false to stop.
 function lookAgain(url, pause, take, lost) {
   let seen = new Date();
@@ -89,11 +102,7 @@ function keepLive(section) {
         told = now;
         spoken.textContent = `${now} %`;
       }
-      if (answer.headers.get("Ops-Live") === "no") {
-        window.location.reload();
-        return false;
-      }
-      return true;
+      return answer.headers.get("Ops-Live") === "no" ? loadAfresh() : true;
     },
     (since) => {
       const text = since ? `${note.dataset.lost} ${since}` : "";
@@ -109,9 +118,7 @@ function watch(place) {
     place.dataset.watch,
     5000,
     (_answer, body) => {
-      if (body.trim() === place.dataset.token) return true;
-      window.location.reload();
-      return false;
+      return body.trim() === place.dataset.token ? true : loadAfresh();
     },
     (since) => {
       const text = since ? `${place.dataset.lost} ${since}` : "";

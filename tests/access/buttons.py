@@ -37,11 +37,11 @@ from opsconsole.journal.outcomes import EXPORTED
 from opsconsole.journal.services import record_export
 from opsconsole.notifications.gateways import signing
 from opsconsole.notifications.services import channels
-from opsconsole.notifications.services.channels import NewChannel, add_channel
 from opsconsole.treasury.models import Bank, Payout
 from tests.access.conftest import Doors
 from tests.approvals.authenticator import Authenticator
 from tests.conftest import _make_user
+from tests.notifications.world import connect
 from tests.treasury.bank_files.conftest import entry, statement
 from tests.world import ISO_IBAN
 
@@ -111,13 +111,10 @@ def set_up(doors: Doors) -> Stage:
     newcomer = Actor.of(_make_user(name="newcomer", roles=["ops"], actor=SYSTEM("test")))
     secret = new_secret()
     enrol(secret=secret, code=code_at(secret, timezone.now()), current="", address="192.0.2.1", actor=newcomer)
-    off = add_channel(
-        channel=NewChannel("off", "webhook", "http://127.0.0.1:9/x", signing.make_secret()), reason="",
-        actor=people["admin"],
-    )  # fmt: skip
-    channels.change_channel(
-        channel_id=off.pk, change=channels.ChannelChange(active=False), reason="quiet", actor=people["admin"]
+    off = connect(
+        name="off", kind="webhook", target="http://127.0.0.1:9/x", secret=signing.make_secret(), actor=people["admin"]
     )
+    channels.switch_channel(channel_id=off.pk, on=False, reason="quiet", actor=people["admin"])
     digest = hashlib.sha256(EXPORT).hexdigest()
     record_export(
         since=None, until=None, form="jsonl", entries=1, file=EXPORT_FILE, sha256=digest, actor=people["auditor"]

@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import connection, transaction
 from django.utils import timezone
 
-from opsconsole.approvals import services as approvals
 from opsconsole.approvals.models import Review
 from opsconsole.changes.services.decisions import approve_change
 from opsconsole.changes.services.requests import request_change
@@ -41,6 +40,7 @@ from opsconsole.treasury.states import PayoutState
 from tests.conftest import _make_user
 from tests.notifications.world import furnish
 from tests.sandbox_bank.process import BankProcess, bank, shared_bank
+from tests.signing import give_key
 from tests.treasury.bank_files.conftest import entry, statement
 from tests.world import TESTER, add_payouts, build, set_probing
 
@@ -157,7 +157,7 @@ def _furnish(bank: BankProcess) -> Doors:
     add_payouts(count=2, amount=Decimal(5), actor=TESTER, prefix="FREE", due=date(2026, 1, 1))
     payable, held = Payout.objects.filter(external_id__startswith="FREE")
     payouts.hold_payout(payout_id=held.pk, reason="to be checked", actor=people["pay_admin"])
-    key = approvals.register_signer_key(name="laptop", public_key=_public_key(), actor=people["finance_ops"])
+    key = give_key(name="laptop", public_key=_public_key(), actor=people["finance_ops"])
     told = furnish(admin=people["admin"], person=people["finance_ops"])
     incident = incidents.open_incident(
         title="Slow answers", severity=Severity.WARNING, description="", actor=people["ops"]

@@ -93,9 +93,6 @@ def body_of(row: Row, doors: Doors) -> dict[str, Any] | None:
         ("POST", "api/changes/<change_id>/approve"): {},
         ("POST", "api/users/<user_id>/offboard"): reason,
         ("POST", "api/users/<user_id>/take-away"): {"sessions": True, **reason},
-        ("POST", "api/notifications/channels"): {
-            "name": "#ops", "kind": "slack", "target": "http://127.0.0.1:9/services/T0/B0/x",
-        },
         ("PATCH", "api/notifications/channels/<channel_id>"): {"active": False},
         ("POST", "api/notifications/subscriptions"): {"patterns": ["plan.*"], "minimum": "critical"},
         ("POST", "api/incidents"): {"title": "A bank answers slowly", "severity": "warning"},

@@ -13,16 +13,18 @@ from django.test import Client
 from django.urls import reverse
 
 from opsconsole.approvals.models import Decision, Request, SignerKey
+from opsconsole.changes.models import Change
 from opsconsole.core.actors import Actor
 from opsconsole.plans.models import Plan
 from opsconsole.plans.services import staging
 from opsconsole.treasury.services.banks import fund_account
 from tests.admin.conftest import contents, messages_of, press, send, verbs
+from tests.signing import give_key, new_public_key
 from tests.world import TESTER, World, add_payouts
 
 
 def url(row: Any, name: str = "change") -> str:
-    return reverse(f"admin:approvals_{row._meta.model_name}_{name}", args=[row.pk])
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_{name}", args=[row.pk])
 
 
 @pytest.fixture
@@ -66,11 +68,21 @@ def test_comment_approve_revoke_reject(request_: Request, browse: Callable[..., 
     assert send(pay, url(request_, "approve"), digest=request_.digest).status_code == 409
 
 
-def test_the_text_to_sign_is_on_the_page(request_: Request, browse: Callable[..., Client]) -> None:
+def agreed(change: Change, browse: Callable[..., Client], *names: str) -> Change:
+    """The change, once these have pressed Approve."""
+    for name in names:
+        press(browse(name), url(change, "approve"))
+    change.refresh_from_db()
+    return change
+
+
+def test_the_text_to_sign_is_on_the_page(
+    request_: Request, browse: Callable[..., Client], person: Callable[..., Actor]
+) -> None:
     client = browse("finance_ops")
     key = Ed25519PrivateKey.generate()
     raw = base64.b64encode(key.public_key().public_bytes_raw()).decode()
-    press(client, reverse("admin:approvals_signerkey_register"), name="laptop", public_key=raw)
+    give_key(name="laptop", public_key=raw, actor=person("finance_ops"))
     page = client.get(url(request_, "approve"))
     panel = page.context["sections"][0]
     text = panel.context["signing_text"]
@@ -85,19 +97,34 @@ def test_the_text_to_sign_is_on_the_page(request_: Request, browse: Callable[...
     assert Decision.objects.get().signed
 
 
-def test_keys_are_registered_and_revoked_by_their_owner(world: World, browse: Callable[..., Client]) -> None:
+def test_a_key_is_asked_for_agreed_to_and_revoked(world: World, browse: Callable[..., Client]) -> None:
     client = browse("finance_ops")
-    raw = base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
-    answer = press(client, reverse("admin:approvals_signerkey_register"), name="laptop", public_key=raw)
+    raw = new_public_key()
+    register = reverse("admin:approvals_signerkey_register")
+    asked = {"name": "laptop", "public_key": raw, "reason": "a new laptop"}
+    answer = press(client, register, **asked)
+    change = Change.objects.get()
+    assert answer["Location"] == url(change)
+    assert not SignerKey.objects.exists()
+    mine = client.get(reverse("admin:approvals_signerkey_changelist")).content.decode()
+    assert url(change) in mine
+    assert "Changes that wait" in mine
+    assert url(change) not in browse("ops").get(reverse("admin:approvals_signerkey_changelist")).content.decode()
+    page = browse("admin").get(url(change)).content.decode()
+    for shown in ("Ed25519 key", "finance_ops", change.after["fingerprint"], "Call them on a number that you know"):
+        assert shown in page
+    assert "Call them on a number" in browse("admin").get(url(change, "approve")).content.decode()
+    assert press(client, url(change, "approve")).status_code == 403
+    assert agreed(change, browse, "admin", "pay_admin").status == "applied"
+    assert "Call them on a number" not in browse("admin").get(url(change)).content.decode()
+
     key = SignerKey.objects.get()
-    assert answer["Location"] == url(key)
     other = browse("pay_admin")
     assert other.get(url(key)).status_code == 404
     assert send(other, url(key, "revoke")).status_code == 404
     assert browse("auditor").get(url(key)).status_code == 200
-    assert press(client, reverse("admin:approvals_signerkey_register"), name="x", public_key="no").status_code == 400
-    taken = press(other, reverse("admin:approvals_signerkey_register"), name="x", public_key=raw)
-    assert taken.status_code == 409
+    assert press(client, register, **{**asked, "public_key": "no"}).status_code == 400
+    assert press(other, register, **asked).status_code == 409
     press(client, url(key, "revoke"))
     key.refresh_from_db()
     assert key.revoked_at is not None

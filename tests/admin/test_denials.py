@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import re
 from collections.abc import Callable
@@ -10,14 +9,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from opsconsole.approvals.reviews import open_review
-from opsconsole.approvals.services import register_signer_key
 from opsconsole.approvals.states import ReviewCause
 from opsconsole.changes.services.requests import request_change
 from opsconsole.core.actors import Actor
@@ -30,6 +27,7 @@ from opsconsole.plans.models import Calendar, Plan, Run
 from opsconsole.treasury.services.bank_files import import_bank_file
 from tests.admin.conftest import contents, send
 from tests.notifications.world import furnish
+from tests.signing import give_key, new_public_key
 from tests.treasury.bank_files.conftest import entry, statement
 from tests.world import World
 
@@ -66,11 +64,10 @@ def urls(world: World, executed: Callable[..., tuple[Plan, Run]], person: Callab
     """The address of every action, on some row."""
     executed(total="500")
     _calendar_and_review(actor=person("pay_admin"))
-    raw = base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
     asked = {"payload": {"priority": 3}, "reason": "cheaper", "actor": person("finance_ops")}
     request_change(kind="gateway", subject="sandbox", **asked)
     create_token(person("finance_ops").user)
-    register_signer_key(name="laptop", public_key=raw, actor=person("finance_ops"))
+    give_key(name="laptop", public_key=new_public_key(), actor=person("finance_ops"))
     furnish(admin=person("admin"), person=person("finance_ops"))
     open_incident(title="Slow", severity=Severity.WARNING, description="", actor=person("ops"))
     import_bank_file(

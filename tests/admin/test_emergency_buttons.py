@@ -134,11 +134,12 @@ def test_undoing_asks_for_its_approvals(lamps: MakeLamps, browse: Browse, person
     lamps(rollback=True)
     plan = approved(person("ops"), person("pay_admin"))
     jobs.execute_run(str(execution.execute_plan(plan_id=plan.pk, actor=person("ops")).pk))
-    answer = press(browse("ops"), url(plan, "rollback"))
+    answer = press(browse("ops"), url(plan, "rollback"), reason="day has come")
     assert "Undoing this takes approvals of its own" in messages_of(answer)[0]
     assert answer["Location"].startswith("/admin/approvals/request/")
     page = text(browse("finance_ops"), answer["Location"])
     assert "Roll back: Light them" in page
+    assert "day has come" in page
     plan.refresh_from_db()
     assert plan.status == "succeeded"
 

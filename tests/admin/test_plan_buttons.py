@@ -63,7 +63,7 @@ def test_the_whole_story(world: World, bank: BankProcess, browse: Callable[..., 
     assert plan.status == "succeeded"
     assert len(bank.payments()) == 24
 
-    press(pay, url(plan, "rollback"))
+    press(pay, url(plan, "rollback"), reason="the wrong cutoff")
     back = Run.objects.get(direction="rollback")
     jobs.execute_run(str(back.pk))
     plan.refresh_from_db()
@@ -129,7 +129,7 @@ def test_pressing_twice_is_pressing_once(
         reverse("admin:plans_run_change", args=[Run.objects.get().pk])
     }
     assert verbs().count("run.queued") == 1
-    reused = client.post(url(plan, "rollback"), {**form, "typed": "0"})
+    reused = client.post(url(plan, "rollback"), {**form, "typed": "0", "reason": "r"})
     assert reused.status_code == 409  # its own action: the key is free there, the plan is not
 
 
@@ -190,7 +190,7 @@ def test_refusals_are_shown_and_write_nothing(
     refused = [
         (send(ops, url(plan, "stage")), 409, "only a draft can be staged"),
         (send(ops, url(plan, "execute"), digest=plan.digest, typed="4"), 403, "This takes one of the roles"),
-        (send(ops, url(plan, "rollback"), typed="0"), 409, "never executed"),
+        (send(ops, url(plan, "rollback"), typed="0", reason="r"), 409, "never executed"),
         (send(finance, url(plan, "approve"), digest=plan.digest), 409, "You have approved this already"),
         (send(ops, url(plan, "approve"), digest=plan.digest), 403, "other people must approve it"),
         (send(finance, url(other, "approve"), digest="0" * 64), 409, "waits for no decision"),

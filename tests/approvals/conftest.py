@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from opsconsole.approvals import kernel, services, subjects
+from opsconsole.approvals import kernel, subjects
 from opsconsole.approvals.models import Decision, Policy, Request, SignerKey
 from opsconsole.approvals.states import DecisionKind, Outcome
 from opsconsole.core.actors import SYSTEM, Actor
@@ -22,6 +22,7 @@ from opsconsole.core.canonical import digest
 from opsconsole.core.models import OutboxEvent, User
 from opsconsole.core.operations import operation
 from opsconsole.journal.models import Entry
+from tests.signing import give_key
 
 KIND = "sample"
 PAYOUT = "plan.payout_batch"
@@ -162,7 +163,7 @@ class Pen:
 def pen_of(actor: Actor) -> Pen:
     """A registered key of this person."""
     pen = Pen()
-    pen.registered = services.register_signer_key(name="pen", public_key=pen.public, actor=actor)
+    pen.registered = give_key(name="pen", public_key=pen.public, actor=actor)
     return pen
 
 

@@ -259,10 +259,15 @@ class TestSigning:
 
         shell("openssl genpkey -algorithm ed25519 -out key.pem")
         public = shell("openssl pkey -in key.pem -pubout")
-        made = client.post("/api/signer-keys", {"name": "laptop", "public_key": public})
-        assert made.status_code == 201
+        asked = client.post("/api/signer-keys", {"name": "laptop", "public_key": public})
+        assert asked.status_code == 202
+        for name in ("admin", "pay_admin"):
+            done = api(name).post(f"{asked['Location']}/approve", {})
+        assert done.json()["status"] == "applied"
+        (key,) = client.get("/api/signer-keys").json()["results"]
         assert (
-            made.json()["fingerprint"]
+            key["fingerprint"]
+            == asked.json()["after"]["fingerprint"]
             == shell("openssl pkey -in key.pem -pubout -outform DER | openssl dgst -sha256 -r | cut -d' ' -f1").strip()
         )
 
@@ -272,7 +277,7 @@ class TestSigning:
         assert response.status_code == 200
         (decision,) = response.json()["decisions"]
         assert (decision["signed"], decision["signature"]) == (True, signature)
-        assert decision["signer_key"] == made.json()["fingerprint"]
+        assert decision["signer_key"] == key["fingerprint"]
         assert kernel.summary(request)[0]["signed"] is True
 
 

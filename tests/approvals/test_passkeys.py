@@ -39,6 +39,7 @@ from tests.approvals.conftest import (
     set_policy,
     use,
 )
+from tests.signing import give_passkey, read_registration
 
 pytestmark = pytest.mark.django_db
 Quiet = Callable[[], Unchanged]
@@ -48,9 +49,7 @@ FINANCE = [{"roles": ["finance_ops"], "count": 1}]
 def passkey_of(actor: Actor, device: Authenticator | None = None) -> Authenticator:
     """A registered passkey of this person."""
     device = device or Authenticator()
-    options, token = passkeys.ask_to_register(actor.user, [])
-    made = passkeys.read_registration(credential=device.create(options), token=token, user=actor.user)
-    services.register_passkey(name="phone", passkey=made, actor=actor)
+    give_passkey(name="phone", passkey=read_registration(actor.user, device), actor=actor)
     return device
 
 

@@ -1,4 +1,4 @@
-"""A passkey in a real browser, by the authenticator of Chromium: registered, signed with, logged in with."""
+"""A passkey in a real browser, by the authenticator of Chromium: asked for, agreed to, signed with, logged in with."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from opsconsole.approvals.models import Decision, SignerKey
 from opsconsole.approvals.signed import proves_itself
+from opsconsole.changes.models import Change
 from opsconsole.core.actors import Actor
 from opsconsole.identity import second_factor
 from opsconsole.plans.models import Plan
@@ -38,11 +39,24 @@ def plug_in(page: Any) -> tuple[Any, str]:
 def register(page: Any) -> None:
     page.goto("/admin/approvals/signerkey/register-passkey/")
     page.fill("#id_name", "security key")
+    page.fill("#id_reason", "my own, bought yesterday")
     page.click("form.ops-confirm button[type=submit]")
-    page.wait_for_url("**/change/")
+    page.wait_for_url("**/changes/change/*/change/")
 
 
-def test_registered_signed_with_and_logged_in_with(
+def agree(visit: Callable[..., Any], name: str, change: Change) -> None:
+    page = visit(name)
+    page.goto(f"/admin/changes/change/{change.pk}/change/")
+    page.click("[data-action=approve]")
+    told = page.inner_text("main")
+    assert change.after["fingerprint"] in told
+    assert "Call them on a number that you know" in told
+    page.click("form.ops-confirm button[type=submit]")
+    page.wait_for_url(f"**/change/{change.pk}/change/")
+    assert page.troubles == []
+
+
+def test_asked_for_signed_with_and_logged_in_with(
     world: World, visit: Callable[..., Any], draft: Callable[..., Plan], person: Callable[..., Actor]
 ) -> None:
     plan = draft(total="500")
@@ -50,13 +64,21 @@ def test_registered_signed_with_and_logged_in_with(
     page = visit("finance_ops")
     devtools, authenticator = plug_in(page)
     register(page)
-    assert "passkey" in page.inner_text(".ops-facts")
+    change = Change.objects.get()
+    for shown in (change.after["fingerprint"], "localhost", "1 admin and 1 pay_admin"):
+        assert shown in page.inner_text("body")
+
+    page.goto(f"/admin/plans/plan/{plan.pk}/approve/")
+    assert page.locator("[data-passkey=get] button").count() == 0, "nothing to sign with before others have agreed"
+    for name in ("admin", "pay_admin"):
+        assert not SignerKey.objects.exists()
+        agree(visit, name, change)
     key = SignerKey.objects.get()
     assert (key.kind, key.rp_id) == ("passkey", "localhost")
 
-    register_again = "/admin/approvals/signerkey/register-passkey/"
-    page.goto(register_again)
+    page.goto("/admin/approvals/signerkey/register-passkey/")
     page.fill("#id_name", "the same")
+    page.fill("#id_reason", "once more")
     page.click("form.ops-confirm button[type=submit]")
     page.wait_for_selector("[data-passkey-says]:not([hidden])")
     assert "registered already" in page.inner_text("[data-passkey-says]")
@@ -65,11 +87,11 @@ def test_registered_signed_with_and_logged_in_with(
     devtools.send("WebAuthn.setUserVerified", {"authenticatorId": authenticator, "isUserVerified": False})
     page.click("[data-passkey=get] button")
     page.wait_for_selector("[data-passkey-says]:not([hidden])")
-    assert not Decision.objects.exists()
+    assert not Decision.objects.filter(signer_key=key).exists()
     devtools.send("WebAuthn.setUserVerified", {"authenticatorId": authenticator, "isUserVerified": True})
     page.click("[data-passkey=get] button")
     page.wait_for_url(f"**/plan/{plan.pk}/change/")
-    decision = Decision.objects.select_related("signer_key").get()
+    decision = Decision.objects.select_related("signer_key").get(request__subject_kind="plan")
     assert decision.signer_key == key
     assert proves_itself(decision)
     assert SignerKey.objects.get().sign_count > key.sign_count

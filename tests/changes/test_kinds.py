@@ -13,7 +13,7 @@ from knox.models import AuthToken
 
 from opsconsole.approvals.defaults import POLICIES
 from opsconsole.approvals.errors import SeparationOfDuties
-from opsconsole.approvals.models import Policy
+from opsconsole.approvals.models import Policy, SignerKey
 from opsconsole.changes.errors import ChangeEnded, ChangeRefused
 from opsconsole.changes.kinds.base import registered
 from opsconsole.changes.models import Change
@@ -22,9 +22,13 @@ from opsconsole.changes.services.decisions import apply_change
 from opsconsole.core.actors import Actor
 from opsconsole.core.errors import Denied, Invalid
 from opsconsole.core.models import User
+from opsconsole.core.operations import operation
 from opsconsole.core.tokens import user_of_token
 from opsconsole.journal.models import Entry
+from opsconsole.notifications.gateways.signing import make_secret
+from opsconsole.notifications.models import Channel
 from opsconsole.treasury.models import Account, Bank, Payout
+from tests.approvals.authenticator import Authenticator
 from tests.changes.conftest import (
     ADDRESS,
     NEW_SECRET,
@@ -36,10 +40,13 @@ from tests.changes.conftest import (
     nothing_changes,
     verbs,
 )
+from tests.notifications.world import connect
+from tests.signing import give_key, give_passkey, new_public_key, read_registration, registration
 from tests.world import TESTER, World, add_payouts
 
 pytestmark = pytest.mark.django_db
 People = dict[str, Actor]
+DEVICE, PUBLIC_KEY = Authenticator(), new_public_key()
 MONEY, RIGHTS = ("finance_ops", "finance_ops2", "pay_admin"), ("admin", "admin2", "pay_admin")
 
 
@@ -55,6 +62,7 @@ class Case:
     verb: str
     spoil: Callable[[World, People], None]
     people: tuple[str, str, str] = MONEY
+    strangers: tuple[str, ...] = ()
 
 
 def account(world: World) -> Account:
@@ -67,6 +75,10 @@ def payout() -> Payout:
 
 def dev() -> User:
     return User.objects.get(username="dev")
+
+
+def keys_held() -> list[tuple[str, str, str]]:
+    return list(SignerKey.objects.values_list("user__username", "kind", "name"))
 
 
 def spoil(row: Callable[[World], Any], **values: Any) -> Callable[[World, People], None]:
@@ -135,6 +147,33 @@ CASES: dict[str, Case] = {
         after=(True, "Somebody Else GmbH", "COBADEFFXXX"),
         verb="payout.beneficiary_changed",
         spoil=spoil(lambda _world: payout(), beneficiary_name="A Third"),
+    ),
+    "channel_set_up": Case(
+        subject=lambda _world: "",
+        payload=lambda _world: {"name": "#ops  plans", "kind": "slack", "target": f"{ADDRESS}/{NEW_SECRET}"},
+        read=lambda _world: [
+            (row.name, row.kind, row.shown_target, row.active, row.target.endswith(NEW_SECRET))
+            for row in Channel.objects.exclude(name="ledger")
+        ],
+        before=[],
+        after=[("#ops plans", "slack", f"{ADDRESS}/…", True, True)],
+        verb="notification.channel_added",
+        spoil=lambda _world, _people: connect(
+            name="#ops plans", kind="slack", target="https://example.com/x", actor=TESTER
+        ) and None,
+        people=RIGHTS,
+    ),
+    "channel_edit": Case(
+        subject=lambda _world: "ledger",
+        payload=lambda _world: {"target": f"{ADDRESS}/?token={NEW_SECRET}", "name": "books"},
+        read=lambda _world: [
+            (row.name, row.shown_target, row.target.endswith(NEW_SECRET), row.active) for row in Channel.objects.all()
+        ],
+        before=[("ledger", "https://ledger.example.com/hook", False, True)],
+        after=[("books", f"{ADDRESS}/?…", True, True)],
+        verb="notification.channel_changed",
+        spoil=spoil(lambda _world: Channel.objects.get(), target="https://ledger.example.com/other"),
+        people=RIGHTS,
     ),
     "policy": Case(
         subject=lambda _world: "plan.failover",
@@ -214,6 +253,30 @@ CASES: dict[str, Case] = {
         spoil=spoil(lambda _world: dev(), is_active=False),
         people=RIGHTS,
     ),
+    "signer_key": Case(
+        subject=lambda _world: "",
+        payload=lambda _world: {"name": "laptop", "public_key": PUBLIC_KEY},
+        read=lambda _world: keys_held(),
+        before=[],
+        after=[("finance_ops", "ed25519", "laptop")],
+        verb="signer_key.registered",
+        spoil=lambda _world, people: give_key(name="mine", public_key=PUBLIC_KEY, actor=people["ops"]) and None,
+        people=("finance_ops", "admin", "pay_admin"),
+        strangers=("auditor", "dev"),
+    ),
+    "passkey": Case(
+        subject=lambda _world: "finance_ops",
+        payload=lambda _world: {"name": "phone", **registration(User.objects.get(username="finance_ops"), DEVICE)},
+        read=lambda _world: keys_held(),
+        before=[],
+        after=[("finance_ops", "passkey", "phone")],
+        verb="signer_key.registered",
+        spoil=lambda _world, people: give_passkey(
+            name="mine", passkey=read_registration(people["ops"].user, DEVICE), actor=people["ops"]
+        ) and None,
+        people=("finance_ops", "admin", "pay_admin"),
+        strangers=("auditor", "dev"),
+    ),
 }  # fmt: skip
 
 
@@ -228,7 +291,16 @@ def there(world: World, people: People, person: Callable[..., Actor]) -> World:
     """What the cases change."""
     add_payouts(count=1, amount=10, actor=TESTER)
     alter(row=person("gone", "ops").user, values={"is_active": False}, actor=TESTER)
+    add_ledger(actor=TESTER)
     return world
+
+
+@operation
+def add_ledger(*, actor: Actor) -> None:
+    """A channel from before there were changes of channels."""
+    Channel.objects.create(
+        name="ledger", kind="webhook", target="https://ledger.example.com/hook", secret=make_secret()
+    )
 
 
 def asked(case: Case, kind: str, world: World, people: People) -> Change:
@@ -299,7 +371,7 @@ def apply_change_as_owner(change: Change, owner: Actor) -> tuple[Change, str]:
 def test_who_may_not_ask_changes_nothing(there: World, people: People, kind: str) -> None:
     case = CASES[kind]
     strangers = {"ops", "auditor", "dev"} | ({"admin"} if case.people == MONEY else {"finance_ops"})
-    for name in strangers:
+    for name in case.strangers or strangers:
         with nothing_changes(), pytest.raises(Denied):
             ask(kind, case.subject(there), case.payload(there), people[name])
 

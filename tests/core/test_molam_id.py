@@ -97,10 +97,10 @@ def test_one_human_is_one_user_by_whichever_door(
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {sign(key)}")
     pen = base64.b64encode(os.urandom(32)).decode()
-    made = client.post("/api/signer-keys", {"name": "laptop", "public_key": pen})
-    assert made.status_code == 201
-    assert api("alice").get("/api/signer-keys").json()["results"][0]["id"] == made.json()["id"]
-    entry = Entry.objects.get(verb="signer_key.registered")
+    asked = client.post("/api/signer-keys", {"name": "laptop", "public_key": pen})
+    assert asked.status_code == 202
+    assert api("alice").get("/api/changes?mine=1").json()["results"][0]["id"] == asked.json()["id"]
+    entry = Entry.objects.get(verb="change.requested")
     assert (entry.actor_name, entry.actor_id) == ("alice", str(alice.user.pk))
 
 

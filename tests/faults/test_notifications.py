@@ -16,12 +16,13 @@ from opsconsole.core.models import User
 from opsconsole.core.operations import operation
 from opsconsole.notifications.gateways import signing
 from opsconsole.notifications.models import Channel, Delivery
-from opsconsole.notifications.services.channels import NewChannel, add_channel, remove_channel
+from opsconsole.notifications.services.channels import remove_channel
 from opsconsole.notifications.services.subscriptions import subscribe_role
 from tests.faults.harness import Console
 from tests.faults.payouts import Lane, ended
 from tests.faults.processes import wait_for
 from tests.notifications.receiver import Started, start
+from tests.notifications.world import connect
 
 pytestmark = pytest.mark.fault
 
@@ -51,8 +52,8 @@ def told(running: Console, receiver: Started) -> Iterator[Callable[[str], Channe
     made: list[Channel] = []
 
     def make(path: str) -> Channel:
-        new = NewChannel(f"test {path} {time.time()}", "webhook", receiver.url(path), SECRET)
-        made.append(add_channel(channel=new, reason="", actor=admin))
+        name, target = f"test {path} {time.time()}", receiver.url(path)
+        made.append(connect(name=name, kind="webhook", target=target, secret=SECRET, actor=admin))
         subscribe_role(role="ops", channel_id=made[-1].pk, patterns=["plan.*"], minimum="info", actor=admin)
         return made[-1]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import threading
 from collections.abc import Callable
@@ -13,7 +12,6 @@ from urllib.request import urlopen
 from uuid import UUID, uuid4
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
@@ -24,7 +22,6 @@ from guardian.shortcuts import assign_perm
 from knox.models import AuthToken
 
 from opsconsole.approvals.models import Request, SignerKey
-from opsconsole.approvals.services import register_signer_key
 from opsconsole.changes.models import Change
 from opsconsole.changes.selectors import request_of
 from opsconsole.changes.services.decisions import apply_change
@@ -39,6 +36,7 @@ from opsconsole.identity.offboarding import Taken, offboard_user, take_away
 from opsconsole.journal.models import Entry
 from tests.changes.conftest import ADDRESS, approve, ask, nothing_changes, people, verbs, world
 from tests.changes.test_life import only_executors
+from tests.signing import give_key, new_public_key
 from tests.world import World
 
 __all__ = ["people", "world"]
@@ -55,8 +53,7 @@ def give_everything(*, user: User, world: World, actor: Actor) -> None:
 
 
 def key_of(actor: Actor) -> SignerKey:
-    raw = base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
-    return register_signer_key(name="laptop", public_key=raw, actor=actor)
+    return give_key(name="laptop", public_key=new_public_key(), actor=actor)
 
 
 def pk(actor: Actor) -> UUID:

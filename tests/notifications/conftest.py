@@ -16,9 +16,9 @@ from opsconsole.core.operations import operation
 from opsconsole.core.outbox import emit
 from opsconsole.notifications.gateways import signing
 from opsconsole.notifications.models import Channel, Delivery
-from opsconsole.notifications.services.channels import NewChannel, add_channel
 from opsconsole.notifications.services.subscriptions import subscribe_role
 from tests.notifications.receiver import Started, start
+from tests.notifications.world import connect
 
 TESTER = SYSTEM("test")
 PLANS = ["plan.*"]
@@ -100,13 +100,13 @@ def channel(receiver: Started, person: Callable[..., Actor]) -> Callable[..., Ch
 
     def make(path: str = "/ok", *, kind: str = "webhook", role: str = "ops", name: str = "", **more: Any) -> Channel:
         admin = person("admin")
-        new = NewChannel(
+        made = connect(
             name=name or f"{kind} {path}",
             kind=kind,
             target=more.get("target") or receiver.url(path),
             secret=SECRET if kind == "webhook" else "",
+            actor=admin,
         )
-        made = add_channel(channel=new, reason="", actor=admin)
         if role:
             subscribe_role(
                 role=role, channel_id=made.pk, patterns=more.get("patterns", PLANS), minimum="info", actor=admin

@@ -6,7 +6,12 @@ import ast
 import re
 from collections.abc import Iterator
 
-from opsconsole.notifications.kinds import OUTBOX, kind_of
+import pytest
+
+from opsconsole.approvals.states import ReviewCause
+from opsconsole.notifications.kinds import OUTBOX, kind_of, severity_of
+from opsconsole.notifications.models import Notice
+from opsconsole.notifications.texts import message_of
 from tests.architecture.source import modules
 
 TOPIC = re.compile(r"[a-z_]+\.[a-z_]+")
@@ -39,3 +44,19 @@ def test_an_unknown_event_is_told_by_its_topic() -> None:
     assert kind_of("moon.broken").severity == "warning"
     assert kind_of("moon.rises").severity == "info"
     assert kind_of("plan.something_new").pattern == "plan.*"
+
+
+@pytest.mark.parametrize(
+    ("topic", "cause", "severity", "said"),
+    [
+        ("review.opened", "break_glass", "critical", "Glass was broken, and two people must review it: Payouts"),
+        ("review.opened", "policy", "warning", "Done, and to be reviewed because its policy says so: Payouts"),
+        ("review.objected", "break_glass", "warning", "Review of broken glass: Payouts (review.objected)"),
+        ("review.overdue", "policy", "warning", "Review that a policy asks for: Payouts (review.overdue)"),
+    ],
+)
+def test_a_review_says_why_there_is_one(topic: str, cause: str, severity: str, said: str) -> None:
+    data = {"cause": ReviewCause(cause).value, "title": "Payouts"}
+    assert severity_of(kind_of(topic), data) == severity
+    notice = Notice(topic=topic, severity=severity, subject_kind="plan", subject_id="", data=data)
+    assert message_of(notice).title == said

@@ -24,7 +24,7 @@ from opsconsole.notifications import jobs, sending
 from opsconsole.notifications.errors import BadSubscription, NoAddress
 from opsconsole.notifications.models import Channel, Delivery, Notice, Subscription
 from opsconsole.notifications.services import fanout
-from opsconsole.notifications.services.channels import ChannelChange, change_channel, remove_channel
+from opsconsole.notifications.services.channels import remove_channel, switch_channel
 from opsconsole.notifications.services.subscriptions import (
     change_subscription,
     remove_subscription,
@@ -243,7 +243,7 @@ def test_without_a_mail_server_nothing_is_due_by_mail(
 def test_a_channel_that_is_off_or_removed_is_told_nothing(receiver: Started, channel: Make, person: People) -> None:
     row, admin = channel(), person("admin")
     (waits,) = tell()
-    change_channel(channel_id=row.pk, change=ChannelChange(active=False), reason="moved", actor=admin)
+    switch_channel(channel_id=row.pk, on=False, reason="moved", actor=admin)
     tell()
     assert Delivery.objects.filter(notice__topic="plan.failed").count() == 1
     sending.send_due()

@@ -19,10 +19,11 @@ from opsconsole.notifications import jobs, sending
 from opsconsole.notifications.gateways import http, signing
 from opsconsole.notifications.gateways.outcome import Outcome
 from opsconsole.notifications.models import Channel, Delivery, Lane
-from opsconsole.notifications.services import channels, deliveries
+from opsconsole.notifications.services import deliveries
 from opsconsole.notifications.services.deliveries import MAX_ATTEMPTS, PER_LANE, TRIP_AFTER
 from tests.notifications.conftest import SECRET, TESTER, make_due, tell
 from tests.notifications.receiver import Started
+from tests.notifications.world import rekey
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -58,8 +59,7 @@ def test_both_secrets_sign_while_one_replaces_the_other(
     receiver: Started, channel: Make, person: Callable[..., Actor]
 ) -> None:
     row, fresh = channel(), signing.make_secret()
-    change = {"channel_id": row.pk, "secret": fresh, "reason": "yearly", "actor": person("admin")}
-    channels.change_secret(overlap=timedelta(hours=1), **change)
+    rekey(channel=row, secret=fresh, overlap=timedelta(hours=1), actor=person("admin"))
     tell()
     sending.send_due()
     (got,) = receiver.got()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from opsconsole.core.actors import SYSTEM, Actor
 from opsconsole.core.models import User
@@ -11,10 +12,10 @@ from opsconsole.notifications.gateways import signing
 from opsconsole.notifications.gateways.outcome import Outcome
 from opsconsole.notifications.models import Channel, Delivery, Notice, Subscription
 from opsconsole.notifications.services import deliveries
-from opsconsole.notifications.services.channels import NewChannel, add_channel
 from opsconsole.notifications.services.fanout import deliver_to
 from opsconsole.notifications.services.subscriptions import subscribe_me, subscribe_role
 from opsconsole.notifications.states import Severity
+from opsconsole.notifications.wiring import ChannelEdit, NewChannel, edit, set_up
 
 NOBODY_LISTENS = "http://127.0.0.1:9/hook?token=t0p5ecret"
 
@@ -38,6 +39,20 @@ def give_addresses(*, actor: Actor) -> None:
 
 
 @operation
+def connect(*, name: str, kind: str, target: str, secret: str = "", actor: Actor) -> Channel:
+    """A channel as an approved change leaves it; how it comes to that is tested in test_channel_changes.py."""
+    new = NewChannel.checked(name=name, kind=kind, target=target, secret=secret)
+    return set_up(new, reason="", trace={}, actor=actor)
+
+
+@operation
+def rekey(*, channel: Channel, secret: str, overlap: timedelta, actor: Actor) -> None:
+    """Another secret, as an approved change leaves it."""
+    row = Channel.objects.select_for_update().get(pk=channel.pk)
+    edit(row, ChannelEdit.checked(row, secret=secret, overlap=overlap), reason="", trace={}, actor=actor)
+
+
+@operation
 def make_due(*, channel: Channel, actor: Actor, topic: str = "plan.failed") -> Delivery:
     """A notice that is due to a channel."""
     notice = Notice.objects.create(
@@ -55,9 +70,7 @@ def furnish(*, admin: Actor, person: Actor) -> Told:
     """A channel that nobody listens behind, a role told through it, the person's own subscription, a dead delivery."""
     tester = SYSTEM("test")
     give_addresses(actor=tester)
-    channel = add_channel(
-        channel=NewChannel("ledger", "webhook", NOBODY_LISTENS, signing.make_secret()), reason="", actor=admin
-    )
+    channel = connect(name="ledger", kind="webhook", target=NOBODY_LISTENS, secret=signing.make_secret(), actor=admin)
     of_role = subscribe_role(role="ops", channel_id=channel.pk, patterns=["plan.*"], minimum="warning", actor=admin)
     person = Actor.of(User.objects.get(pk=person.id))
     own = subscribe_me(patterns=["approval.requested"], minimum="info", actor=person)

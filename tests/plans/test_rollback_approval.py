@@ -12,6 +12,7 @@ from opsconsole.approvals import jobs as approval_jobs
 from opsconsole.approvals import services
 from opsconsole.approvals.models import Request
 from opsconsole.core.actors import Actor
+from opsconsole.journal.models import Entry
 from opsconsole.plans import jobs
 from opsconsole.plans.models import Plan, Run
 from opsconsole.plans.outcomes import Refused
@@ -47,7 +48,7 @@ def test_the_first_call_asks_and_the_same_call_starts_it_once_they_agree(
 ) -> None:
     plan_type, plan = done
     url = f"/api/ops/plans/{plan.pk}/rollback"
-    first = api("ops").post(url, headers={"Idempotency-Key": "one"})
+    first = api("ops").post(url, {"reason": "it is day"}, headers={"Idempotency-Key": "one"})
     assert (first.status_code, first.json()["code"]) == (409, "approval_required")
     assert [slot["roles"] for slot in first.json()["open"]] == [["finance_ops"], ["pay_admin"]]
     assert first["Content-Type"] == "application/problem+json"
@@ -56,7 +57,7 @@ def test_the_first_call_asks_and_the_same_call_starts_it_once_they_agree(
     assert again.json()["approval_id"] == asked
     assert Request.objects.filter(action="plan.lamps.rollback").count() == 1
     request = api("finance_ops").get(f"/api/approvals/{asked}").json()
-    assert request["content"]["undoes"] == 2
+    assert (request["content"]["undoes"], request["content"]["reason"]) == (2, "it is day")
     for name in ("finance_ops", "pay_admin"):
         said = api(name).post(f"/api/approvals/{asked}/approve", {"approved": True})
         assert said.status_code == 200, said.json()
@@ -65,8 +66,9 @@ def test_the_first_call_asks_and_the_same_call_starts_it_once_they_agree(
             assert api(name).post(url).json()["approval_id"] == asked
     plan.refresh_from_db()
     assert plan.status == "succeeded"
-    started = api("ops").post(url, headers={"Idempotency-Key": "two"})
+    started = api("ops").post(url, {"reason": "they agreed"}, headers={"Idempotency-Key": "two"})
     assert started.status_code == 202
+    assert Entry.objects.filter(verb="run.queued").latest("id").content["reason"] == "they agreed"
     jobs.execute_run(started.json()["run_id"])
     plan.refresh_from_db()
     assert (plan.status, plan_type.lit) == ("rolled_back", [])

@@ -67,7 +67,7 @@ curl -X POST http://ops.molam.com/api/ops/plans/PLAN_ID/rollback \\
   -H "Authorization: Bearer $TOKEN"
 """
 
-# Not in the runbook: how an approver makes the signature, with what docs/api.md says.
+# Not in the runbook: how an approver asks for a key, with what docs/api.md says; others agree that it is theirs.
 REGISTER_KEY = """
 openssl genpkey -algorithm ed25519 -out key.pem
 curl -X POST http://ops.molam.com/api/signer-keys \\
@@ -122,8 +122,13 @@ def test_the_runbook_step_by_step(
     assert Decimal(impact["sums"]["EUR"]) + Decimal(impact["remainder"]["EUR"]) == 250_000
 
     # 3. Collect approvals: the first with a signature made by openssl
-    status, key = curl(f"cd {tmp_path}\n{REGISTER_KEY}", TOKEN=finance)
-    assert status == 201, key
+    status, change = curl(f"cd {tmp_path}\n{REGISTER_KEY}", TOKEN=finance)
+    assert (status, change["status"]) == (202, "requested"), change
+    agree = f'curl -X POST http://ops.molam.com/api/changes/{change["id"]}/approve -H "Authorization: Bearer $TOKEN"'
+    refused(403, "separation_of_duties", agree, TOKEN=finance)
+    assert curl(agree, TOKEN=token("admin"))[0] == 200
+    status, change = curl(agree, TOKEN=admin)
+    assert (status, change["status"], change["after"]["owner"]) == (200, "applied", "finance_ops")
     status, request = curl(
         f'curl http://ops.molam.com/api/approvals/{plan["approval_id"]} -H "Authorization: Bearer $TOKEN"',
         TOKEN=finance,

@@ -1,8 +1,7 @@
-"""Approvals in the admin: what waits for whom, who must agree, and the keys people sign with."""
+"""Approvals in the admin: what waits for whom, and who must agree."""
 
-from opsconsole.approvals.admin.keys import SignerKeyAdmin
 from opsconsole.approvals.admin.policies import PolicyAdmin
 from opsconsole.approvals.admin.requests import RequestAdmin
 from opsconsole.approvals.admin.reviews import ReviewAdmin
 
-__all__ = ["PolicyAdmin", "RequestAdmin", "ReviewAdmin", "SignerKeyAdmin"]
+__all__ = ["PolicyAdmin", "RequestAdmin", "ReviewAdmin"]

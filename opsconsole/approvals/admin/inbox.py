@@ -16,8 +16,8 @@ from opsconsole.approvals.states import OPEN, DecisionKind
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import done
-from opsconsole.core.admin.display import Text
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 
 Gist = Callable[[Mapping[str, Any]], Text]
 
@@ -65,7 +65,7 @@ def agreed_text(request: Request) -> str:
     filled = len(seats.filled)
     text = f"{filled} / {filled + sum(slot.count for slot in seats.open)}"
     if request.status in OPEN and seats.open:
-        still = " + ".join(str(slot) for slot in seats.open)
+        still = " + ".join(quorum.in_words([slot]) for slot in seats.open)
         return now_("%(count)s, still needed: %(slots)s") % {"count": text, "slots": still}
     return text
 

@@ -41,6 +41,12 @@ def _places(tally: selectors.Tally) -> list[Place]:
     return filled + still
 
 
+def _passed(threshold: str) -> str:
+    """A threshold as the terms keep it, `any_currency_sum over 1000000`, in words."""
+    measure, _over, amount = threshold.partition(" over ")
+    return now_("%(measure)s over %(amount)s") % {"measure": display.word(measure), "amount": amount}
+
+
 def _signed_with(decision: Decision) -> str:
     key = decision.signer_key
     return f"{key.name} ({key.fingerprint[: display.HASH_SHOWN]}…)" if key else ""
@@ -90,7 +96,7 @@ def approvals_panel(request: Request, actor: Actor, *, linked: bool) -> Fragment
             "digest": display.copyable(request.digest),
             "expires": display.moment(request.expires_at) if request.status in LIVE else "",
             "signature_required": request.terms.signature_required,
-            "passed": ", ".join(request.terms.passed).replace("_", " "),
+            "passed": ", ".join(_passed(threshold) for threshold in request.terms.passed),
             "executors": roles_as_text(request.executors),
             "signing_text": signing_text,
             "signing_command": signing_command(signing_text) if can_sign else "",

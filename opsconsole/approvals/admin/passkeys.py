@@ -14,18 +14,12 @@ from django import forms
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as now_
-from django.utils.translation import gettext_lazy as _
 from webauthn.helpers import bytes_to_base64url
 
-from opsconsole.approvals import passkeys, services, signed
+from opsconsole.approvals import passkeys, signed
 from opsconsole.approvals.models import SignerKey
-from opsconsole.approvals.serializers import MAX_NAME
-from opsconsole.core.actors import Actor
-from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import Action, ActionForm, Press, then
-from opsconsole.core.admin.display import Text
-from opsconsole.core.idempotency import Answer
 from opsconsole.core.models import User
+from opsconsole.core.texts import Text
 
 LONGEST = 20_000  # characters of an authenticator's answer
 
@@ -94,52 +88,3 @@ def ask_for(keys: Sequence[SignerKey], challenge: bytes) -> dict[str, Any] | Non
         "userVerification": "required",
         "timeout": 120_000,
     }
-
-
-class RegisterPasskeyForm(ActionForm):
-    """A name, and what the authenticator made."""
-
-    name = forms.CharField(label=_("Name"), max_length=MAX_NAME, help_text=_("Such as: security key, phone"))
-    asked = forms.CharField(widget=forms.HiddenInput, max_length=1000)
-    passkey = PasskeyField(
-        creates=True,
-        label=_("Passkey"),
-        help_text=_("Your browser asks for the authenticator, which must verify you by PIN, finger or face."),
-    )
-
-
-class RegisterPasskey(Action[None]):
-    """Register a passkey of one's own."""
-
-    name = "register-passkey"
-    label = _("Register a passkey")
-    icon = "passkey"
-    permission = "approvals.register_signerkey"
-    form = RegisterPasskeyForm
-
-    def question(self, _row: None) -> Text:
-        """What it is for."""
-        return _("Register a passkey, with which you can sign approvals on their pages from now on?")
-
-    def make_form(self, actor: Actor, row: None, data: Any = None, files: Any = None) -> ActionForm:
-        """With a question of its own for the authenticator each time it is shown."""
-        form = super().make_form(actor, row, data, files)
-        if actor.user is not None:
-            known = [key.credential_id or "" for key in signed.passkeys_of(actor.user)]
-            options, asked = passkeys.ask_to_register(actor.user, known)
-            form.fields["passkey"].widget.options = options
-            form.initial["asked"] = asked
-        return form
-
-    def perform(self, press: Press[None]) -> Answer:
-        """Check what the authenticator made, and register it."""
-        user = press.actor.user
-        assert user is not None
-        passkey = passkeys.read_registration(credential=press.data["passkey"], token=press.data["asked"], user=user)
-        return services.register_passkey.once(
-            press.key,
-            then(lambda _key: now_("The passkey is registered."), display.row_url),
-            name=press.data["name"],
-            passkey=passkey,
-            actor=press.actor,
-        )

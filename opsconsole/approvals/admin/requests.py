@@ -28,9 +28,9 @@ from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import ActionForm
 from opsconsole.core.admin.base import ConsoleAdmin, Tab, actor_of
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.filters import OneOf, Options
 from opsconsole.core.admin.pages import Facts, Fragment, Section
+from opsconsole.core.texts import Text
 from opsconsole.journal.admin.timeline import subject_link
 
 

@@ -19,10 +19,10 @@ from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import MAX_REASON, Action, ActionForm, Press, then
 from opsconsole.core.admin.base import ConsoleAdmin, actor_of
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.filters import OneOf, Options
 from opsconsole.core.admin.pages import Facts, Notice, Section, Table
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 from opsconsole.journal.admin.timeline import subject_link
 
 TONES = {

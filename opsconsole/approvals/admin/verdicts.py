@@ -9,7 +9,7 @@ from django import forms
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
-from opsconsole.approvals import selectors, services
+from opsconsole.approvals import quorum, selectors, services
 from opsconsole.approvals.admin.content import content_of
 from opsconsole.approvals.admin.inbox import on_to_the_next
 from opsconsole.approvals.admin.panel import approvals_panel, has_approved, why_not_approve
@@ -29,9 +29,9 @@ from opsconsole.core.admin.actions import (
     ReasonForm,
     then,
 )
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Section
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 
 
 class ApproveForm(ActionForm):
@@ -90,7 +90,7 @@ def require_seen(seen: str, now: str) -> None:
     Called on the service's result, inside its transaction: nothing is then written.
     """
     if seen != now:
-        raise DigestMismatch("The content has changed since you saw it; look at it again.", digest=seen, current=now)
+        raise DigestMismatch(_("The content has changed since you saw it; look at it again."), digest=seen, current=now)
 
 
 class Approve(Action[Request]):
@@ -254,5 +254,5 @@ def _approved(request: Request) -> str:
     tally = selectors.tally(request)
     if tally.quorum.complete:
         return now_("Approved: everybody who must agree has agreed.")
-    still = " + ".join(str(slot) for slot in tally.quorum.open)
+    still = " + ".join(quorum.in_words([slot]) for slot in tally.quorum.open)
     return now_("Approved. Still needed: %(slots)s.") % {"slots": still}

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from opsconsole.approvals.admin.content import register_content
 from opsconsole.approvals.admin.panel import approvals_panel, decisions_table
 from opsconsole.changes import access, moves
-from opsconsole.changes.admin.comparing import before_and_after
+from opsconsole.changes.admin.comparing import advice_on, before_and_after
 from opsconsole.changes.admin.decisions import ApplyChange, ApproveChange, CancelChange, CollectChange, RejectChange
 from opsconsole.changes.admin.rows import state_of, subject_of
 from opsconsole.changes.kinds.base import registered
@@ -32,6 +32,7 @@ from opsconsole.journal.selectors import entries_of
 def _content(content: Mapping[str, Any]) -> Sequence[Section]:
     return [
         *[Notice(text, "warn") for text in content["warnings"]],
+        *advice_on(content["kind"]),
         before_and_after(content["before"], content["after"]),
         Facts(
             _("Asked for"),
@@ -111,6 +112,7 @@ class ChangeAdmin(ConsoleAdmin[Change]):
         return [
             *([Notice(row.failure, "bad", row.state.label)] if row.failure else []),
             *[Notice(text, "warn") for text in row.warnings],
+            *(advice_on(row.kind) if moves.is_open(row) else []),
             before_and_after(row.before, row.after),
             Facts(
                 _("Asked for"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from opsconsole.changes.kinds.base import registered
 from opsconsole.core.admin import display
-from opsconsole.core.admin.pages import Table
+from opsconsole.core.admin.pages import Notice, Section, Table
 
 
 def before_and_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> Table:
@@ -21,3 +22,10 @@ def before_and_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> Tab
             for name in display.ordered([*before, *after])
         ],
     )
+
+
+def advice_on(kind: str) -> Sequence[Section]:
+    """What approvers do before they agree to a change of this kind; nothing where reading it is enough."""
+    return [
+        Notice(one.advice, "warn", _("Before you agree")) for one in registered() if one.name == kind and one.advice
+    ]

@@ -13,7 +13,7 @@ from opsconsole.approvals.admin.verdicts import ApproveForm, require_seen, why_n
 from opsconsole.approvals.serializers import signature_in
 from opsconsole.approvals.states import OPEN as OPEN_REQUESTS
 from opsconsole.changes import moves
-from opsconsole.changes.admin.comparing import before_and_after
+from opsconsole.changes.admin.comparing import advice_on, before_and_after
 from opsconsole.changes.kinds.base import kind_named
 from opsconsole.changes.models import Change
 from opsconsole.changes.selectors import request_of
@@ -22,9 +22,9 @@ from opsconsole.changes.states import OPEN, ChangeState
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, ActionForm, Press, ReasonForm, done, refused, then
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Section
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 
 
 def what_came_of_it(change: Change, otherwise: Text) -> Answer:
@@ -65,7 +65,7 @@ class ApproveChange(Action[Change]):
 
         request = request_of(row)
         panel = [approvals_panel(request, actor, linked=True)] if request else []
-        return [before_and_after(row.before, row.after), *panel]
+        return [*advice_on(row.kind), before_and_after(row.before, row.after), *panel]
 
     def initial(self, row: Change) -> dict[str, Any]:
         """What is approved."""
@@ -212,7 +212,7 @@ class CancelChange(Action[Change]):
 
     def allowed(self, actor: Actor, row: Change) -> bool:
         """Whoever asked for it, and whoever may ask for such."""
-        return actor.id == str(row.requested_by_id) or actor.may(kind_named(row.kind).permission)
+        return actor.id == str(row.requested_by_id) or actor.may(kind_named(row.kind).withdrawal)
 
     def offered(self, _actor: Actor, row: Change) -> bool:
         """While it has not ended."""

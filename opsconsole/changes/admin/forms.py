@@ -11,21 +11,36 @@ from rest_framework import serializers
 from opsconsole.changes.kinds.base import Kind
 from opsconsole.changes.kinds.fields import SlotsField, ThresholdsField
 from opsconsole.core.admin.actions import ReasonForm
+from opsconsole.core.errors import Invalid
 
 LONG_TEXT: Final = 200
 
 
 class ChangeForm(ReasonForm):
-    """The fields of a kind, then the reason. Of a record that is there, what is left as it was is not asked for."""
+    """The fields of a kind, then the reason. Of a record that is there, what is left as it was is not asked for.
+
+    What the kind objects to is asked here first, in the viewer's language: an operation says everything in English.
+    """
 
     def __init__(self, kind: Kind, current: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._kind, self._current = kind, current
         for name, field in kind.fields().fields.items():
             self.fields[name] = _field(field, required=field.required and not kind.edits)
             self.initial.setdefault(name, current.get(name))
             if name in kind.secret_fields:
                 self.fields[name].widget = forms.PasswordInput({"autocomplete": "new-password"})
         self.order_fields(["key", *kind.fields().fields, "reason", "typed"])
+
+    def clean(self) -> dict[str, Any]:
+        """What was said, if the kind can read it."""
+        said = super().clean() or self.cleaned_data
+        if not self.errors:
+            try:
+                self._kind.read(payload_of(self._kind, self._current, said))
+            except Invalid as refusal:
+                self.show(refusal)
+        return said
 
 
 def payload_of(kind: Kind, current: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from opsconsole.changes.services import requests
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, ActionForm, Press, then
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Notice, Section, Table
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 
 Row = TypeVar("Row")
 
@@ -35,13 +35,14 @@ class RequestChange(Action[Row], Generic[Row]):
         self,
         kind: str,
         *,
+        name: str = "",
         label: Text = "",
         icon: str = "edit",
         subject: Callable[[Row], str] | None = None,
         when: Callable[[Row], bool] | None = None,
     ) -> None:
         self.kind_name, self.icon = kind, icon
-        self.name = f"change-{kind}"
+        self.name = name or f"change-{kind}"
         self._label, self._subject, self._when = label, subject, when
 
     @property
@@ -84,6 +85,10 @@ class RequestChange(Action[Row], Generic[Row]):
         """The kind's fields, as they are now."""
         return ChangeForm(self.kind, self._current(row), data, files, typed=self.typed(row))
 
+    def payload(self, press: Press[Row]) -> dict[str, Any]:
+        """What is asked for, as the API takes it."""
+        return payload_of(self.kind, self._current(press.row), press.data)
+
     def perform(self, press: Press[Row]) -> Answer:
         """Ask."""
         return requests.request_change.once(
@@ -91,7 +96,7 @@ class RequestChange(Action[Row], Generic[Row]):
             then(lambda _change: now_("It is asked for; the others decide."), display.row_url),
             kind=self.kind_name,
             subject=self._subject_of(press.row) if press.row is not None else "",
-            payload=payload_of(self.kind, self._current(press.row), press.data),
+            payload=self.payload(press),
             reason=press.data["reason"],
             actor=press.actor,
         )
@@ -103,9 +108,10 @@ class RequestChange(Action[Row], Generic[Row]):
         return self._subject(row) if self._subject else str(cast(Any, row).pk)
 
 
-def open_changes(row: Any, subject_id: str = "") -> list[Section]:
-    """Changes of this record that wait; nothing where there is none."""
-    waiting = list(open_changes_of(row, subject_id))
+def open_changes(row: Any, subject_id: str = "", kinds: Sequence[str] = ()) -> list[Section]:
+    """Changes of this record that wait, of these kinds where some are named; nothing where there is none."""
+    found = open_changes_of(row, subject_id)
+    waiting = list(found.filter(kind__in=kinds) if kinds else found)
     if not waiting:
         return []
     return [

@@ -12,15 +12,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from rest_framework import serializers
 
 from opsconsole.changes.errors import UnknownKind
 from opsconsole.core.actors import Actor
-from opsconsole.core.admin.display import Text
 from opsconsole.core.canonical import to_plain
 from opsconsole.core.errors import Invalid
 from opsconsole.core.fields import Secret
 from opsconsole.core.models import User
+from opsconsole.core.texts import Text
 
 FINGERPRINT_SHOWN = 12
 
@@ -71,25 +74,36 @@ class Kind(ABC):
     secret_fields: ClassVar[tuple[str, ...]] = ()
     # What comes of it is for the person it is about alone, who takes it when all have agreed.
     collected: ClassVar[bool] = False
+    # What approvers do before they agree, besides reading it.
+    advice: ClassVar[Text] = ""
 
     @property
     def action(self) -> str:
         """The action whose policy says who must agree."""
         return f"change.{self.name}"
 
+    @property
+    def withdrawal(self) -> str:
+        """The permission by which others than whoever asked take it back."""
+        return self.permission
+
     def read(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The checked fields as plain JSON values, secrets as such; raises Invalid naming each field that is wrong."""
         reader = self.fields(data=dict(given), partial=self.edits)
         known = {name for name, one in reader.fields.items() if not one.read_only}
         if unknown := sorted(str(name) for name in given.keys() - known):
-            problems: Any = {name: ["This kind of change has no such field."] for name in unknown}
-            raise Invalid("The change is not valid.", errors=problems)
+            problems: Any = {name: [_("This kind of change has no such field.")] for name in unknown}
+            raise Invalid(_("The change is not valid."), errors=problems)
         if not reader.is_valid():
-            raise Invalid("The change is not valid.", errors=reader.errors)
+            raise Invalid(_("The change is not valid."), errors=reader.errors)
         found = dict(reader.validated_data)
         secrets = {name: Secret(found.pop(name)) for name in self.secret_fields if found.get(name)}
         found = {name: value for name, value in found.items() if name not in self.secret_fields}
         return {**to_plain(found), **secrets}
+
+    def prove(self, values: Mapping[str, Any], *, actor: Actor) -> dict[str, Any]:  # noqa: ARG002 - for those that do
+        """The values as they are kept: a kind that takes a proof checks it here, and keeps what it proves instead."""
+        return dict(values)
 
     @abstractmethod
     def find(self, subject: str, values: Mapping[str, Any], *, actor: Actor) -> str:
@@ -131,7 +145,11 @@ def registered() -> list[Kind]:
 def kind_named(name: str) -> Kind:
     """The kind; raises UnknownKind."""
     if name not in _kinds:
-        raise UnknownKind(f"There is no kind of change {name!r}.", errors={"kind": ["unknown"]}, known=sorted(_kinds))
+        raise UnknownKind(
+            format_lazy(_("There is no kind of change {name}."), name=repr(name)),
+            errors={"kind": [pgettext_lazy("a kind of change", "unknown")]},
+            known=sorted(_kinds),
+        )
     return _kinds[name]
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
@@ -51,7 +52,7 @@ class PolicyFields(serializers.Serializer[Any]):
     def validate_ttl_hours(self, value: Decimal) -> Decimal:
         """Between ten minutes and thirty days."""
         if not SHORTEST <= timedelta(hours=float(value)) <= LONGEST:
-            raise serializers.ValidationError("takes ten minutes (0.17) to thirty days (720)")
+            raise serializers.ValidationError(_("takes ten minutes (0.17) to thirty days (720)"))
         return value
 
 
@@ -125,24 +126,28 @@ class PolicyChange(Kind):
     def _require_valid(self, policy: Policy, new: Mapping[str, Any]) -> None:
         slots = slots_from_json(new["slots"])
         if sum(slot.count for slot in slots) > MOST_PEOPLE:
-            raise ChangeRefused(f"At most {MOST_PEOPLE} people can be asked.", errors={"slots": ["too many people"]})
+            raise ChangeRefused(
+                format_lazy(_("At most {count} people can be asked."), count=MOST_PEOPLE),
+                errors={"slots": [_("too many people")]},
+            )
         measured = bool(POLICIES.get(policy.action, {}).get("thresholds") or policy.thresholds)
         if new["thresholds"] and not measured:
             raise ChangeRefused(
-                f"{policy.action} moves no sum that a threshold could be on.", errors={"thresholds": ["not measured"]}
+                format_lazy(_("{action} moves no sum that a threshold could be on."), action=policy.action),
+                errors={"thresholds": [_("not measured")]},
             )
         for wanted in (new["slots"], *(one.get("slots", []) for one in new["thresholds"])):
             if wanted and not can_be_filled(_terms(policy, {**new, "slots": wanted})):
                 raise ChangeRefused(
-                    f"There are not enough people in office for {slots_as_line(wanted)}.",
-                    errors={"slots": ["cannot be filled"]},
+                    format_lazy(_("There are not enough people in office for {slots}."), slots=slots_as_line(wanted)),
+                    errors={"slots": [_("cannot be filled")]},
                 )
 
 
 def _active(action: str) -> Policy:
     policy = Policy.objects.filter(action=action, active=True).first()
     if policy is None:
-        raise SubjectNotFound(f"No policy is in force for {action}.", subject=action)
+        raise SubjectNotFound(format_lazy(_("No policy is in force for {action}."), action=action), subject=action)
     return policy
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.utils.translation import gettext_lazy as _
+
 from opsconsole.approvals import kernel
 from opsconsole.approvals.models import Request
 from opsconsole.approvals.passkeys import Assertion
@@ -45,7 +47,7 @@ def apply_change(*, change_id: UUID, actor: Actor) -> tuple[Change, str]:
     """
     change = access.require_open(access.change_to_apply(actor, change_id))
     if change.state is not ChangeState.APPROVED:
-        raise ChangeNotApproved("Others must agree to it first.", change=str(change.pk), status=change.status)
+        raise ChangeNotApproved(_("Others must agree to it first."), change=str(change.pk), status=change.status)
     given = moves.carry_out(change, _request(change), actor=actor)
     return change, given
 
@@ -62,5 +64,5 @@ def _decide(
 def _request(change: Change) -> Request:
     found = kernel.live_request(moves.SUBJECT, change.pk, kind_named(change.kind).action)
     if found is None:
-        raise ChangeNotApproved("It waits for no decision.", change=str(change.pk), status=change.status)
+        raise ChangeNotApproved(_("It waits for no decision."), change=str(change.pk), status=change.status)
     return found

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from opsconsole.approvals import kernel
 from opsconsole.changes import access, moves
 from opsconsole.changes.content import content_of, digest_of
@@ -34,17 +37,20 @@ def request_change(*, kind: str, subject: str, payload: Mapping[str, Any], reaso
     wanted = kind_named(kind)
     actor.require(wanted.permission)
     if actor.user is None:
-        raise Denied("People ask for changes, and people agree to them.", permission=wanted.permission)
+        raise Denied(_("People ask for changes, and people agree to them."), permission=wanted.permission)
     said = reason.strip()
     if not 0 < len(said) <= MAX_REASON:
-        raise Invalid("A change says why.", errors={"reason": [f"takes 1 to {MAX_REASON} characters"]})
-    values = wanted.read(payload)
+        raise Invalid(
+            _("A change says why."),
+            errors={"reason": [format_lazy(_("takes 1 to {most} characters"), most=MAX_REASON)]},
+        )
+    values = wanted.prove(wanted.read(payload), actor=actor)
     subject_id = wanted.find(subject, values, actor=actor)
     wanted.lock(subject_id)
     shown = wanted.describe(subject_id, values)
     before, after = to_plain(dict(shown.before)), to_plain(dict(shown.after))
     if before == after:
-        raise NothingChanges("Everything is as it is asked for already.", subject=subject_id)
+        raise NothingChanges(_("Everything is as it is asked for already."), subject=subject_id)
     terms = kernel.policy_for(wanted.action)
     change = Change(
         kind=wanted.name,

@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from opsconsole.core.admin import charts, display
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Fragment, Link
+from opsconsole.core.texts import Text
 from opsconsole.monitoring.kpis import Kpi, Series, kpis, plans_by_day, runs_by_day
 from opsconsole.plans.models import Plan, Run
 

@@ -20,10 +20,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from opsconsole.core.actors import Actor
-from opsconsole.core.admin.display import Text
+from opsconsole.core.admin.display import word
 from opsconsole.core.admin.pages import Section
 from opsconsole.core.errors import DomainError
 from opsconsole.core.idempotency import Answer, RequestKey, fingerprint
+from opsconsole.core.texts import Text
 
 Row = TypeVar("Row")
 
@@ -61,7 +62,7 @@ class ActionForm(forms.Form):
                 if name in self.fields:
                     self.add_error(name, problem)
                 else:
-                    self.add_error(None, f"{name}: {problem}")
+                    self.add_error(None, _("%(name)s: %(problem)s") % {"name": word(name), "problem": problem})
 
 
 def _reason(**options: Any) -> forms.CharField:
@@ -196,7 +197,7 @@ def _digested(value: Any) -> Any:
 def explain(error: DomainError) -> str:
     """A refusal as one text: its sentence, and the reasons it lists."""
     reasons = error.fields.get("drift") or ()
-    return " ".join([error.message, *map(str, reasons)])
+    return " ".join([str(error.told), *map(str, reasons)])
 
 
 def _flatten(errors: Any) -> list[tuple[str, list[str]]]:

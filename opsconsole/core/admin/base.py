@@ -27,12 +27,13 @@ from django.views.generic import RedirectView
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin.actions import Action, ActionForm, Button, Press, request_key
-from opsconsole.core.admin.display import Text, named
+from opsconsole.core.admin.display import named
 from opsconsole.core.admin.pages import Section
 from opsconsole.core.admin.paging import CappedPaginator, NarrowList
 from opsconsole.core.errors import Denied, DomainError, NotFound
 from opsconsole.core.idempotency import Answer, KeyInFlight
 from opsconsole.core.models import User
+from opsconsole.core.texts import Text
 
 Row = TypeVar("Row", bound=Model)
 View = Callable[..., HttpResponse]
@@ -108,6 +109,10 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
 
     def foot(self, _request: HttpRequest, _row: Row) -> Sequence[Section]:
         """What stands below both, as wide as the page."""
+        return ()
+
+    def head(self, _request: HttpRequest) -> Sequence[Section]:
+        """What stands above the list."""
         return ()
 
     def list_actions(self) -> Sequence[Action[None]]:
@@ -223,7 +228,12 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
     @method_decorator(require_safe)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list, with the actions that belong to no row."""
-        context = {**(extra_context or {}), "buttons": self._list_buttons(request), "tabs": self.tabs(request)}
+        context = {
+            **(extra_context or {}),
+            "buttons": self._list_buttons(request),
+            "tabs": self.tabs(request),
+            "sections": self.head(request),
+        }
         return super().changelist_view(request, context)
 
     @method_decorator(require_safe)
@@ -288,7 +298,7 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
         try:
             return action.perform(Press(actor, row, form.cleaned_data, key))
         except NotFound as error:
-            raise Http404(error.message) from error
+            raise Http404(str(error.told)) from error
         except KeyInFlight:
             # The same form, sent twice at the same moment: the first one does it.
             return Answer(200, {"message": _("This is being done already."), "to": self._back(row)})

@@ -12,8 +12,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext, pgettext
 
 from opsconsole.core.admin import display
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Fragment, Link
+from opsconsole.core.texts import Text
 
 TEMPLATE: Final = "console/sections/chart.html"
 # Colours that are told apart in both themes and by people who see red and green alike.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib.admin.utils import quote
@@ -14,7 +14,7 @@ from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import number_format
-from django.utils.functional import Promise, lazy
+from django.utils.functional import lazy
 from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
@@ -22,15 +22,10 @@ from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from opsconsole.core.admin.phrases import KINDS, VALUES
 from opsconsole.core.admin.words import WORDS
 from opsconsole.core.states import Stateful
-
-if TYPE_CHECKING:
-    from django_stubs_ext import StrPromise
-
-    Text = str | StrPromise
-else:
-    Text = str | Promise
+from opsconsole.core.texts import Text
 
 NOTHING: Final = "–"
 JUST_NOW: Final = timedelta(seconds=60)
@@ -215,8 +210,11 @@ AMOUNTS: Final = frozenset(
 )
 SUMS: Final = frozenset(("sums", "fees", "remainder"))
 NAMED: Final = frozenset(
-    ("status", "state", "verdict", "direction", "on_failure", "severity")
+    ("status", "state", "verdict", "direction", "on_failure", "redis", "run_status", "severity", "then")
 )  # their values have words
+
+# Read digit by digit: never cut off, and in letters of one width.
+COMPARED: Final = frozenset({"fingerprint", "public_key", "credential_id"})
 
 
 _links: dict[str, Callable[[str], str]] = {}
@@ -228,8 +226,8 @@ def register_link(key: str, url: Callable[[str], str]) -> None:
 
 
 def word(key: str) -> str:
-    """The name of a JSON member, for people."""
-    return str(WORDS.get(key) or key.replace("_", " "))
+    """The name of a JSON member, a kind of subject, or a value that has words, for people."""
+    return str(WORDS.get(key) or KINDS.get(key) or VALUES.get(key) or key.replace("_", " "))
 
 
 named: Final = lazy(word, str)
@@ -263,6 +261,8 @@ def member(key: str, value: Any) -> SafeString | str:
         return amount(str(value))
     if key in NAMED and isinstance(value, str):
         return word(value) if value else NOTHING
+    if key in COMPARED and isinstance(value, str) and value:
+        return format_html('<code class="ops-mono ops-break">{}</code>', value)
     if key in _links and isinstance(value, str) and value and (url := _links[key](value)):
         return link(url, value)
     return plain(value)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from opsconsole.core.admin import display
-from opsconsole.core.admin.display import Text
+from opsconsole.core.texts import Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,13 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A sentence that must not be overlooked."""
+    """A sentence that must not be overlooked; `original` is what it translates, where that is what counts."""
 
     template: ClassVar[str] = "console/sections/notice.html"
     text: Text
     tone: str = "info"
     title: Text = ""
+    original: str = ""
 
 
 @dataclass(frozen=True, slots=True)

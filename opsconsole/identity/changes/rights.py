@@ -9,6 +9,7 @@ from uuid import UUID
 from django.apps import apps
 from django.contrib.auth.models import Group
 from django.db.models import Model
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from guardian.shortcuts import assign_perm, get_user_perms
 from rest_framework import serializers
@@ -62,7 +63,10 @@ class RolesChange(Kind):
         user = in_office(subject_id)
         held, add, remove = set(user.roles), set(values.get("add", [])), set(values.get("remove", []))
         if both := sorted(add & remove):
-            raise Invalid("A role is given or taken.", errors={"remove": [f"{', '.join(both)} is also given"]})
+            raise Invalid(
+                _("A role is given or taken."),
+                errors={"remove": [format_lazy(_("{roles} is also given"), roles=", ".join(both))]},
+            )
         new = (held | add) - remove
         if holdings.ADMIN in held - new:
             holdings.require_another_admin(user)
@@ -169,7 +173,9 @@ def in_office(subject_id: str) -> User:
     """The user; raises ChangeRefused for one who has left."""
     user = holdings.user_by(subject_id)
     if not user.is_active:
-        raise ChangeRefused(f"{user.username} has left; they can be given nothing.", user=user.username)
+        raise ChangeRefused(
+            format_lazy(_("{user} has left; they can be given nothing."), user=user.username), user=user.username
+        )
     return user
 
 
@@ -186,7 +192,9 @@ def _object(values: Mapping[str, Any]) -> Model:
     rows = model._default_manager.filter(pk=UUID(str(values["object_id"])))
     row: Model | None = rows.defer("secret").first() if hasattr(model, "secret") else rows.first()
     if row is None:
-        raise SubjectNotFound(f"There is no such {model._meta.verbose_name}.", object_id=values["object_id"])
+        raise SubjectNotFound(
+            format_lazy(_("There is no such {kind}."), kind=model._meta.verbose_name), object_id=values["object_id"]
+        )
     return row
 
 
@@ -197,12 +205,18 @@ def _permissions(values: Mapping[str, Any]) -> list[str]:
     own |= {name for name, _label in model._meta.permissions}
     named, role = values.get("permission", "").rpartition(".")[2], values.get("role", "")
     if bool(named) == bool(role):
-        raise Invalid("Say a permission or a role.", errors={"permission": ["one of permission and role"]})
+        raise Invalid(_("Say a permission or a role."), errors={"permission": [_("one of permission and role")]})
     if named and named not in own:
-        raise Invalid("There is no such permission on it.", errors={"permission": [f"one of {', '.join(sorted(own))}"]})
+        raise Invalid(
+            _("There is no such permission on it."),
+            errors={"permission": [format_lazy(_("one of {names}"), names=", ".join(sorted(own)))]},
+        )
     wanted = [named] if named else [p.partition(".")[2] for p in ROLES[role] if p.startswith(model._meta.app_label)]
     found = sorted(own & set(wanted))
     if not found:
-        raise ChangeRefused(f"{role} may nothing on such an object.", errors={"role": ["gives no right here"]})
+        raise ChangeRefused(
+            format_lazy(_("{role} may nothing on such an object."), role=role),
+            errors={"role": [_("gives no right here")]},
+        )
     # What may not be seen does not exist for a person: any right on an object takes the sight of it.
     return sorted({*found, f"view_{model._meta.model_name}"})

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.contrib.auth.models import Group
 from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
@@ -76,7 +77,9 @@ class NewPerson(Kind):
     def describe(self, subject_id: str, values: Mapping[str, Any]) -> Described:
         """Everything about them; refuses a name, an address or an identity that somebody has."""
         if User.objects.filter(username=subject_id).exists():
-            raise ChangeRefused(f"There is a user {subject_id} already.", errors={"username": ["is taken"]})
+            raise ChangeRefused(
+                format_lazy(_("There is a user {name} already."), name=subject_id), errors={"username": [_("is taken")]}
+            )
         require_own(values, of=None)
         after = {name: values.get(name) or "" for name in ("username", "first_name", "last_name", "email", "sub")}
         after["roles"] = ", ".join(values.get("roles", []))
@@ -182,7 +185,9 @@ class Reactivation(Kind):
         """From having left to being in office."""
         user = holdings.user_by(subject_id)
         if user.is_active:
-            raise ChangeRefused(f"{user.username} is in office.", errors={"subject": ["has not left"]})
+            raise ChangeRefused(
+                format_lazy(_("{user} is in office."), user=user.username), errors={"subject": [_("has not left")]}
+            )
         return Described(
             subject_kind=TABLE,
             name=user.username,
@@ -221,4 +226,7 @@ def require_own(values: Mapping[str, Any], *, of: User | None) -> None:
     for name, lookup in (("email", "email__iexact"), ("sub", "sub")):
         taken = others.filter(**{lookup: values[name]}).first() if values.get(name) else None
         if taken is not None:
-            raise ChangeRefused(f"{taken.username} has that already; one human is one user.", errors={name: ["taken"]})
+            raise ChangeRefused(
+                format_lazy(_("{user} has that already; one human is one user."), user=taken.username),
+                errors={name: [_("taken")]},
+            )

@@ -29,7 +29,7 @@ def signature_of(checkpoint: Checkpoint) -> Notice:
     try:
         head = TreeHead.parse(open_note(checkpoint.note, keys.trusted()))
     except BadNote as error:
-        return Notice(now_("The note does not verify: %(error)s.") % {"error": error}, "bad", title)
+        return Notice(now_("The note does not verify: %(error)s.") % {"error": error.told}, "bad", title)
     if (head.size, head.root) != (checkpoint.size, bytes(checkpoint.root)):
         return Notice(now_("The note is signed, and says something else than this row."), "bad", title)
     return Notice(now_("Signed by a key that this console trusts."), "good", title)
@@ -45,7 +45,7 @@ def growth_of(checkpoint: Checkpoint) -> Notice:
     try:
         path = merkle.consistency_path(before.size, checkpoint.size, proofs.perfect_hash)
     except DomainError as error:
-        return Notice(str(error), "bad", title)
+        return Notice(error.told, "bad", title)
     if merkle.verify_consistency(before.size, checkpoint.size, path, bytes(before.root), bytes(checkpoint.root)):
         text = ngettext(
             "Consistent: %(more)s entry was added to those of the checkpoint of %(size)s, none was changed.",

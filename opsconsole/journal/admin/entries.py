@@ -69,8 +69,10 @@ def inclusion_of(entry: Entry) -> Inclusion:
         head = TreeHead.parse(open_note(proof["checkpoint"], keys.trusted()))
     except NotSealed:
         return Inclusion("warn", now_("Not sealed yet: the sealer gives it its place within a second or two."))
-    except (DomainError, BadNote) as error:
-        return Inclusion("bad", str(error))
+    except DomainError as error:
+        return Inclusion("bad", str(error.told))
+    except BadNote as error:
+        return Inclusion("bad", now_("The note does not verify: %(error)s.") % {"error": error.told})
     path = [base64.b64decode(node) for node in proof["audit_path"]]
     index, size = proof["leaf_index"], proof["tree_size"]
     if head.size == size and merkle.verify_inclusion(
@@ -248,7 +250,7 @@ class EntryAdmin(ConsoleAdmin[Entry]):
         try:
             proof = proofs.prove_entry(selectors.entry(entry_id=row.pk, actor=actor_of(request)))
         except DomainError as error:
-            return HttpResponse(error.message, status=error.status, content_type="text/plain; charset=utf-8")
+            return HttpResponse(str(error.told), status=error.status, content_type="text/plain; charset=utf-8")
         return HttpResponse(
             json.dumps(proof, indent=2, ensure_ascii=False),
             content_type="application/json",

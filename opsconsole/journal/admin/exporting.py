@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy as _
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, ActionForm, Press
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Column, Link, Section, Table
+from opsconsole.core.texts import Text
 from opsconsole.journal import downloads, services
 from opsconsole.journal.admin.filters import HTML_TIME, NarrowingFields
 from opsconsole.journal.errors import FileGone
@@ -117,7 +117,7 @@ class DownloadExport(Action[Entry]):
         """Hold the file against its digest, say so in the journal, and only then send it."""
         facts = stored(press.row)
         if not facts:
-            raise FileGone("This entry tells of no stored file.")
+            raise FileGone(_("This entry tells of no stored file."))
         file = downloads.stored_file(facts["file"], facts["sha256"])
         services.record_export(
             since=facts["since"],

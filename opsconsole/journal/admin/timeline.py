@@ -18,9 +18,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.admin import display
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Column, Fragment, Link, Table
+from opsconsole.core.admin.phrases import KINDS
 from opsconsole.core.states import Stateful
+from opsconsole.core.texts import Text
 from opsconsole.journal.admin.verbs import DIRECT_SQL, words_of
 from opsconsole.journal.models import Entry
 
@@ -42,7 +43,7 @@ def model_of(kind: str) -> type[Model] | None:
 def subject_text(kind: str, subject_id: str) -> str:
     """A subject in words."""
     model = model_of(kind)
-    name = str(model._meta.verbose_name) if model else display.word(kind)
+    name = str(model._meta.verbose_name) if model and kind not in KINDS else display.word(kind)
     return f"{name} {subject_id}"
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from django.utils.translation import gettext_lazy as _
 
-from opsconsole.core.admin.display import Text
+from opsconsole.core.texts import Text
 
 DIRECT_SQL: Final = "direct_sql"
 

@@ -20,10 +20,10 @@ from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, ActionForm, Press, then
 from opsconsole.core.admin.base import ConsoleAdmin, actor_of
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.filters import OneOf, Options
 from opsconsole.core.admin.pages import Facts, Section, Table
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, model_of, timeline
 from opsconsole.journal.selectors import entries_of
 from opsconsole.monitoring import access, selectors

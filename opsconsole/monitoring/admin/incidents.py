@@ -17,10 +17,10 @@ from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, ActionForm, Press, then
 from opsconsole.core.admin.base import ConsoleAdmin
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.filters import Since
 from opsconsole.core.admin.pages import Facts, Notice, Section, Table
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, subject_link, timeline
 from opsconsole.journal.selectors import entries_of
 from opsconsole.monitoring import access

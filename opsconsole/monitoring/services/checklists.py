@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models.functions import Now
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import operation
@@ -47,13 +49,15 @@ def tick_item(*, item: str, in_order: bool, note: str, actor: Actor) -> Check:
     actor.require("monitoring.tick_check")
     found = item_named(item)
     if found is None:
-        raise ItemNotFound(f"The checklist has no item {item}.", item=item)
+        raise ItemNotFound(format_lazy(_("The checklist has no item {item}."), item=item), item=item)
     if found.evaluate is not None:
-        raise NotForPeople(f"The system evaluates {item} itself.", item=item)
+        raise NotForPeople(format_lazy(_("The system evaluates {item} itself."), item=item), item=item)
     said = note.strip()
     if not said or len(said) > MAX_NOTE:
-        problem = f"must have 1 to {MAX_NOTE} characters"
-        raise ReasonMissing(f"The note {problem}.", errors={"note": [problem]})
+        raise ReasonMissing(
+            format_lazy(_("The note must have 1 to {most} characters."), most=MAX_NOTE),
+            errors={"note": [format_lazy(_("must have 1 to {most} characters"), most=MAX_NOTE)]},
+        )
     verdict = Verdict.GOOD if in_order else Verdict.BAD
     check, made = Check.objects.select_for_update(no_key=True).get_or_create(
         day=today(), item=item, defaults={"verdict": verdict.value, "note": said, "ticked_by": actor.user}

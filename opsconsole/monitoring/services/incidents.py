@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models.functions import Now
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import operation
+from opsconsole.core.texts import Text
 from opsconsole.journal.record import Subject, record
 from opsconsole.monitoring import access
 from opsconsole.monitoring.errors import ReasonMissing, StillFiring
@@ -18,6 +21,12 @@ from opsconsole.monitoring.states import IncidentState, Severity, Source
 
 MAX_TITLE = 200
 MAX_TEXT = 4_000
+NAMES: Final[dict[str, Text]] = {
+    "title": _("title"),
+    "description": _("description"),
+    "comment": _("comment"),
+    "conclusion": _("conclusion"),
+}
 
 
 @operation
@@ -94,7 +103,8 @@ def resolve_incident(*, incident_id: UUID, conclusion: str, actor: Actor, althou
     incident.move_to(IncidentState.RESOLVED)
     firing = list(Alert.objects.filter(incident=incident, ends_at__isnull=True).values_list("name", flat=True)[:20])
     if firing and not although_firing:
-        raise StillFiring(f"{', '.join(sorted(set(firing)))} still fires.", alerts=sorted(set(firing)))
+        alerts = sorted(set(firing))
+        raise StillFiring(format_lazy(_("{alerts} still fires."), alerts=", ".join(alerts)), alerts=alerts)
     incident.conclusion = _text(conclusion, "conclusion", MAX_TEXT)
     incident.resolved_at = Now()
     incident.save(update_fields=["status", "conclusion", "resolved_at"])
@@ -113,6 +123,9 @@ def resolve_incident(*, incident_id: UUID, conclusion: str, actor: Actor, althou
 def _text(value: str, name: str, most: int, *, needed: bool = True) -> str:
     text = value.strip()
     if (needed and not text) or len(text) > most:
-        problem = f"must have {'1' if needed else '0'} to {most} characters"
-        raise ReasonMissing(f"The {name} {problem}.", errors={name: [problem]})
+        limits = {"least": 1 if needed else 0, "most": most}
+        raise ReasonMissing(
+            format_lazy(_("The {field} must have {least} to {most} characters."), field=NAMES[name], **limits),
+            errors={name: [format_lazy(_("must have {least} to {most} characters"), **limits)]},
+        )
     return text

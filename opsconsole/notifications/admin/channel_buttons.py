@@ -1,10 +1,10 @@
-"""The buttons of a channel: add, test, change, give another secret, switch off, remove."""
+"""The buttons of a channel: ask for one, test, ask for another target or secret, switch off, remove."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django import forms
@@ -12,30 +12,30 @@ from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from opsconsole.changes.admin.requesting import RequestChange
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import Action, OptionalReasonForm, Press, ReasonForm, done, then
-from opsconsole.core.admin.display import Text
+from opsconsole.core.admin.actions import Action, ActionForm, Press, ReasonForm, done, then
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 from opsconsole.notifications import access, sending
 from opsconsole.notifications.gateways import signing
 from opsconsole.notifications.models import Channel, Delivery
-from opsconsole.notifications.serializers import MAX_TARGET, MOST_HOURS
 from opsconsole.notifications.services import channels, deliveries
-from opsconsole.notifications.services.channels import MAX_NAME, ChannelChange, NewChannel
 from opsconsole.notifications.states import ChannelKind, NotificationState
+from opsconsole.notifications.wiring import LONGEST_OVERLAP, MAX_NAME, MAX_SECRET, MAX_TARGET, USUAL_OVERLAP
 
 
 def _secret_field() -> forms.CharField:
     return forms.CharField(
         label=_("Signing secret"),
-        max_length=200,
+        max_length=MAX_SECRET,
         help_text=_("Give it to the receiver now: it is not shown again. Or enter the one that the receiver gave you."),
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false", "class": "ops-mono"}),
     )
 
 
-class _NewForm(OptionalReasonForm):
+class _NewForm(ReasonForm):
     """A name and a target."""
 
     name = forms.CharField(label=_("Name"), max_length=MAX_NAME)
@@ -70,7 +70,7 @@ class MailForm(_NewForm):
     )
 
 
-class ChangeForm(ReasonForm):
+class EditForm(ReasonForm):
     """Another name, another target."""
 
     name = forms.CharField(label=_("Name"), max_length=MAX_NAME)
@@ -89,60 +89,38 @@ class SecretForm(ReasonForm):
 
     secret = _secret_field()
     overlap_hours = forms.IntegerField(
-        label=_("Hours for which the old one signs as well"), min_value=0, max_value=MOST_HOURS
+        label=_("Hours for which the old one signs as well"),
+        min_value=0,
+        max_value=int(LONGEST_OVERLAP / timedelta(hours=1)),
     )
     field_order = ("secret", "overlap_hours", "reason")
 
 
-class _Add(Action[None]):
-    permission = access.MANAGE
-    icon = "add"
-    kind: ChannelKind
+class AddChannel(RequestChange[None]):
+    """Ask for a channel of one kind. A signing secret is shown on this form, to whoever asks, and never again."""
 
-    def question(self, _row: None) -> Text:
-        """What leaves the house."""
-        return _("What happens here will be told there, to whoever reads it. Subscriptions say which events.")
-
-    def perform(self, press: Press[None]) -> Answer:
-        """Add it."""
-        return channels.add_channel.once(
-            press.key,
-            then(lambda _channel: now_("The channel is there. Send a test message through it."), display.row_url),
-            channel=NewChannel(press.data["name"], self.kind.value, press.data["target"], press.data.get("secret", "")),
-            reason=press.data["reason"],
-            actor=press.actor,
-        )
-
-
-class AddSlack(_Add):
-    """A Slack-compatible one."""
-
-    name = "add-slack"
-    label = _("Add Slack channel")
-    form = SlackForm
-    kind = ChannelKind.SLACK
-
-
-class AddWebhook(_Add):
-    """A signed one; its secret is shown on this form and never again."""
-
-    name = "add-webhook"
-    label = _("Add signed webhook")
-    form = WebhookForm
-    kind = ChannelKind.WEBHOOK
+    def __init__(self, name: str, label: Text, *, form: type[ActionForm], kind: ChannelKind) -> None:
+        super().__init__("channel_set_up", name=name, label=label, icon="add")
+        self.form, self.channel_kind = form, kind
 
     def initial(self, _row: None) -> dict[str, Any]:
-        """A fresh secret."""
-        return {"secret": signing.make_secret()}
+        """A fresh secret, where there is one."""
+        return {"secret": signing.make_secret()} if self.channel_kind is ChannelKind.WEBHOOK else {}
+
+    def make_form(self, _actor: Actor, row: None, data: Any = None, files: Any = None) -> ActionForm:
+        """What such a channel has."""
+        return self.form(data, files, initial=self.initial(row))
+
+    def payload(self, press: Press[None]) -> dict[str, Any]:
+        """With its kind."""
+        return {**super().payload(press), "kind": self.channel_kind.value}
 
 
-class AddMail(_Add):
-    """Mailboxes."""
-
-    name = "add-mail"
-    label = _("Add mailboxes")
-    form = MailForm
-    kind = ChannelKind.EMAIL
+ADD_CHANNEL: Final = (
+    AddChannel("add-slack", _("Add Slack channel"), form=SlackForm, kind=ChannelKind.SLACK),
+    AddChannel("add-webhook", _("Add signed webhook"), form=WebhookForm, kind=ChannelKind.WEBHOOK),
+    AddChannel("add-mail", _("Add mailboxes"), form=MailForm, kind=ChannelKind.EMAIL),
+)
 
 
 class SendTest(Action[Channel]):
@@ -177,70 +155,52 @@ class SendTest(Action[Channel]):
         return Answer(HTTPStatus.BAD_GATEWAY, {"message": said, "to": made.body["to"]})
 
 
-class Change(Action[Channel]):
-    """Rename it or lead it elsewhere."""
+class EditChannel(RequestChange[Channel]):
+    """Ask for another name, or to lead it elsewhere."""
 
-    name = "edit"
-    label = _("Change")
-    icon = "edit"
-    permission = access.MANAGE
-    form = ChangeForm
+    form: type[ActionForm] = EditForm
+
+    def __init__(self, name: str = "edit", label: Text = "", **more: Any) -> None:
+        super().__init__("channel_edit", name=name, label=label or _("Change"), **more)
 
     def question(self, row: Channel) -> Text:
         """What it is now."""
-        return now_("Change “%(name)s”, which leads to %(target)s? What waits takes the new way.") % {
-            "name": row.name,
-            "target": row.shown_target,
-        }
+        return now_(
+            "Change “%(name)s”, which leads to %(target)s? What waits takes the new way. Nothing is changed until the"
+            " others have agreed."
+        ) % {"name": row.name, "target": row.shown_target}
 
     def initial(self, row: Channel) -> dict[str, Any]:
         """Its name."""
         return {"name": row.name}
 
-    def perform(self, press: Press[Channel]) -> Answer:
-        """Change it."""
-        return channels.change_channel.once(
-            press.key,
-            then(lambda _channel: now_("The channel is changed."), display.row_url),
-            channel_id=press.row.pk,
-            change=ChannelChange(name=press.data["name"], target=press.data["target"] or None),
-            reason=press.data["reason"],
-            actor=press.actor,
-        )
+    def make_form(self, _actor: Actor, row: Channel, data: Any = None, files: Any = None) -> ActionForm:
+        """Of the kind's fields, those that this button is for."""
+        return self.form(data, files, initial=self.initial(row), typed=self.typed(row))
 
 
-class ChangeSecret(Action[Channel]):
-    """Another signing secret."""
+class EditSecret(EditChannel):
+    """Ask for another signing secret, which is shown on this form, to whoever asks, and never again."""
 
-    name = "secret"
-    label = _("Change the secret")
-    icon = "key"
-    permission = access.MANAGE
     form = SecretForm
 
-    def offered(self, _actor: Actor, row: Channel) -> bool:
-        """Where there is one."""
-        return row.kind == ChannelKind.WEBHOOK
+    def __init__(self) -> None:
+        super().__init__("secret", _("Change the secret"), icon="key", when=signs)
 
     def question(self, row: Channel) -> Text:
         """What follows."""
-        return now_("Sign what goes to “%(name)s” with another secret from now on?") % {"name": row.name}
+        return now_("Sign what goes to “%(name)s” with another secret? It signs as soon as the others have agreed.") % {
+            "name": row.name
+        }
 
     def initial(self, _row: Channel) -> dict[str, Any]:
         """A fresh secret, a day for both."""
-        return {"secret": signing.make_secret(), "overlap_hours": int(channels.USUAL_OVERLAP / timedelta(hours=1))}
+        return {"secret": signing.make_secret(), "overlap_hours": int(USUAL_OVERLAP / timedelta(hours=1))}
 
-    def perform(self, press: Press[Channel]) -> Answer:
-        """Change it."""
-        return channels.change_secret.once(
-            press.key,
-            then(lambda _channel: now_("The secret is changed."), display.row_url),
-            channel_id=press.row.pk,
-            secret=press.data["secret"],
-            overlap=timedelta(hours=press.data["overlap_hours"]),
-            reason=press.data["reason"],
-            actor=press.actor,
-        )
+
+def signs(row: Channel) -> bool:
+    """Whether what goes there is signed."""
+    return row.kind == ChannelKind.WEBHOOK
 
 
 class RetryDead(Action[Channel]):
@@ -294,11 +254,11 @@ class _Switch(Action[Channel]):
     def perform(self, press: Press[Channel]) -> Answer:
         """Switch it."""
         said = now_("The channel is on.") if self.on else now_("The channel is off.")
-        return channels.change_channel.once(
+        return channels.switch_channel.once(
             press.key,
             then(lambda _channel: said, display.row_url),
             channel_id=press.row.pk,
-            change=ChannelChange(active=self.on),
+            on=self.on,
             reason=press.data["reason"],
             actor=press.actor,
         )

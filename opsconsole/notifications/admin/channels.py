@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from opsconsole.changes.admin.requesting import open_changes
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action
@@ -22,11 +23,9 @@ from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, ti
 from opsconsole.journal.selectors import entries_of
 from opsconsole.notifications import access
 from opsconsole.notifications.admin.channel_buttons import (
-    AddMail,
-    AddSlack,
-    AddWebhook,
-    Change,
-    ChangeSecret,
+    ADD_CHANNEL,
+    EditChannel,
+    EditSecret,
     Remove,
     RetryDead,
     SendTest,
@@ -58,7 +57,7 @@ class ChannelAdmin(ConsoleAdmin[Channel]):
     list_display = ("name", "kind", "state", "target_shown", "subscribed", "given_up")
     list_filter = ("kind", "active")
     ordering = ("name",)
-    row_actions = (SendTest(), Change(), ChangeSecret(), RetryDead(), SwitchOff(), SwitchOn(), Remove())
+    row_actions = (SendTest(), EditChannel(), EditSecret(), RetryDead(), SwitchOff(), SwitchOn(), Remove())
 
     def visible(self, actor: Actor) -> QuerySet[Channel]:
         """The channels the actor may see."""
@@ -77,7 +76,7 @@ class ChannelAdmin(ConsoleAdmin[Channel]):
 
     def list_actions(self) -> Sequence[Action[None]]:
         """One for each kind."""
-        return [AddSlack(), AddWebhook(), AddMail()]
+        return ADD_CHANNEL
 
     @admin.display(description=_("state"))
     def state(self, channel: Channel) -> SafeString:
@@ -108,6 +107,7 @@ class ChannelAdmin(ConsoleAdmin[Channel]):
         """Where it leads, what goes there, what came of it."""
         last = Delivery.objects.filter(channel=row).select_related("notice", "channel", "user")
         return [
+            *open_changes(row),
             *self._trouble(row),
             Facts(
                 _("Channel"),

@@ -17,11 +17,11 @@ from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, Press, then
 from opsconsole.core.admin.base import ConsoleAdmin
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.filters import Since
 from opsconsole.core.admin.pages import Facts, Fragment, Section
 from opsconsole.core.idempotency import Answer
-from opsconsole.notifications import access, texts
+from opsconsole.core.texts import Text
+from opsconsole.notifications import access, digests, texts
 from opsconsole.notifications.admin.shown import receiver_of
 from opsconsole.notifications.models import Delivery
 from opsconsole.notifications.services import deliveries
@@ -113,7 +113,7 @@ class DeliveryAdmin(ConsoleAdmin[Delivery]):
 
     def sections(self, _request: HttpRequest, row: Delivery) -> Sequence[Section]:
         """To whom, what was said, what came of it."""
-        message = texts.message_of(row.notice)
+        message, said = texts.message_of(row.notice), digests.message_of(row.told_with or row)
         waits = row.status == NotificationState.DUE
         return [
             Facts(
@@ -121,6 +121,7 @@ class DeliveryAdmin(ConsoleAdmin[Delivery]):
                 [
                     (_("to"), receiver_of(row)),
                     (_("by"), row.get_kind_display()),
+                    (_("in the message of"), display.row_link(row.told_with) if row.told_with else display.NOTHING),
                     (_("attempts"), row.attempts),
                     (_("next attempt"), display.moment(row.next_attempt_at) if waits else display.NOTHING),
                     (_("given up at the latest"), display.moment(row.deadline_at)),
@@ -131,7 +132,7 @@ class DeliveryAdmin(ConsoleAdmin[Delivery]):
                     (_("message id"), display.code(f"msg_{row.pk.hex}")),
                 ],
             ),
-            Fragment("console/sections/text.html", _("What is said"), {"text": texts.as_plain(message)}),
+            Fragment("console/sections/text.html", _("What is said"), {"text": texts.as_plain(said)}),
             Facts(
                 _("Event"),
                 [

@@ -8,8 +8,8 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.admin import display
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Column, Link, Table
+from opsconsole.core.texts import Text
 from opsconsole.notifications.models import Delivery, Subscription
 
 

@@ -18,11 +18,11 @@ from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, ActionForm, Press, done, then
 from opsconsole.core.admin.base import ConsoleAdmin, actor_of
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.filters import OneOf, Options
 from opsconsole.core.admin.pages import Facts, Notice, Section, Table
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.roles import ROLES
+from opsconsole.core.texts import Text
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
 from opsconsole.journal.selectors import entries_of
 from opsconsole.notifications import access, kinds
@@ -79,7 +79,11 @@ class KnownEvents(Action[Any]):
     def sections(self, actor: Actor, _row: Any) -> Sequence[Section]:
         """The kinds that the actor may know, with what is said."""
         rows = [
-            [display.code(kind.pattern), kind.severity.label, str(kind.title) % _Names()]
+            [
+                display.code(kind.pattern),
+                kind.severity.label,
+                " · ".join(str(title) % _Names() for title in kind.titles),
+            ]
             for kind in kinds.registered()
             if not kind.pattern.endswith(("*", ".test")) and (self.for_all or actor.may(kind.permission))
         ]

@@ -16,6 +16,10 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+from opsconsole.core.errors import Told
 
 MAX_URL = 2000
 MAX_ADDRESSES = 20
@@ -24,7 +28,7 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\.?|[0-9a-fA-F:.]+")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-class Forbidden(Exception):
+class Forbidden(Told):
     """This address is not spoken to."""
 
 
@@ -47,20 +51,22 @@ class Target:
 def parse(url: str) -> Target:
     """The target that a URL names; raises Forbidden with a sentence for one that is never spoken to."""
     if len(url) > MAX_URL or not url.isascii() or any(ord(sign) <= ord(" ") or sign == "\\" for sign in url):
-        raise Forbidden(f"A URL has at most {MAX_URL} printable ASCII characters and no blanks.")
+        raise Forbidden(
+            format_lazy(_("A URL has at most {most} printable ASCII characters and no blanks."), most=MAX_URL)
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise Forbidden(f"This is no URL: {error}.") from error
+        raise Forbidden(format_lazy(_("This is no URL: {error}."), error=str(error))) from error
     if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise Forbidden("The URL must be https://host[:port]/path.")
+        raise Forbidden(_("The URL must be https://host[:port]/path."))
     if parts.scheme == "http" and not settings.NOTIFICATIONS_ALLOW_HTTP:
-        raise Forbidden("The URL must be https: what is told must not be read on the way.")
+        raise Forbidden(_("The URL must be https: what is told must not be read on the way."))
     if parts.username or parts.password or parts.fragment:
-        raise Forbidden("The URL must have no user, no password and no fragment.")
+        raise Forbidden(_("The URL must have no user, no password and no fragment."))
     if not _HOST.fullmatch(parts.hostname) or port == 0:
-        raise Forbidden("The URL names no host.")
+        raise Forbidden(_("The URL names no host."))
     tls = parts.scheme == "https"
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     target = Target(tls, parts.hostname, port or (443 if tls else 80), path)
@@ -86,12 +92,12 @@ def parse_mailboxes(text: str) -> list[str]:
     """The e-mail addresses in a text, parted by commas or lines; raises Forbidden for what is none."""
     addresses = [part.strip() for part in re.split(r"[,\n;]", text) if part.strip()]
     if not 0 < len(addresses) <= MAX_ADDRESSES:
-        raise Forbidden(f"There must be 1 to {MAX_ADDRESSES} e-mail addresses.")
+        raise Forbidden(format_lazy(_("There must be 1 to {most} e-mail addresses."), most=MAX_ADDRESSES))
     for address in addresses:
         try:
             validate_email(address)
         except ValidationError as error:
-            raise Forbidden(f"{address} is no e-mail address.") from error
+            raise Forbidden(format_lazy(_("{address} is no e-mail address."), address=address)) from error
     return addresses
 
 
@@ -109,4 +115,9 @@ def _permit(address: Address) -> None:
     if any(inner in network for network in allowed if network.version == inner.version):
         return
     if not inner.is_global or inner.is_multicast or inner.is_reserved:
-        raise Forbidden(f"{address} is an address inside; NOTIFICATIONS_ALLOWED_NETWORKS does not name it.")
+        raise Forbidden(
+            format_lazy(
+                _("{address} is an address inside; NOTIFICATIONS_ALLOWED_NETWORKS does not name it."),
+                address=str(address),
+            )
+        )

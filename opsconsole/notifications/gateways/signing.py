@@ -11,8 +11,17 @@ import hmac
 import secrets
 from collections.abc import Sequence
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+from opsconsole.core.errors import Told
+
 PREFIX = "whsec_"
 LEAST_BYTES, MOST_BYTES, MADE_BYTES = 24, 64, 32
+
+
+class NotASecret(Told, ValueError):
+    """Nothing can be signed with this."""
 
 
 def make_secret() -> str:
@@ -21,15 +30,17 @@ def make_secret() -> str:
 
 
 def key_of(secret: str) -> bytes:
-    """The key in a secret; raises ValueError unless it is `whsec_` and base64 of 24 to 64 bytes."""
+    """The key in a secret; raises NotASecret unless it is `whsec_` and base64 of 24 to 64 bytes."""
     if not secret.startswith(PREFIX):
-        raise ValueError(f"a signing secret begins with {PREFIX}")
+        raise NotASecret(format_lazy(_("a signing secret begins with {beginning}"), beginning=PREFIX))
     try:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     except binascii.Error as error:
-        raise ValueError("a signing secret is base64 behind its beginning") from error
+        raise NotASecret(_("a signing secret is base64 behind its beginning")) from error
     if not LEAST_BYTES <= len(key) <= MOST_BYTES:
-        raise ValueError(f"a signing secret has {LEAST_BYTES} to {MOST_BYTES} bytes")
+        raise NotASecret(
+            format_lazy(_("a signing secret has {least} to {most} bytes"), least=LEAST_BYTES, most=MOST_BYTES)
+        )
     return key
 
 

@@ -9,17 +9,20 @@ from uuid import UUID
 import structlog
 from django.db import connection
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import operation
 from opsconsole.core.outbox import emit
 from opsconsole.core.queue import after_commit
 from opsconsole.journal.record import record
-from opsconsole.notifications import access
+from opsconsole.notifications import access, digests
 from opsconsole.notifications.errors import ChannelIsOff, NotDead
 from opsconsole.notifications.gateways.outcome import Outcome
+from opsconsole.notifications.kinds import TEST
 from opsconsole.notifications.models import Delivery
-from opsconsole.notifications.services.fanout import DEAD, LIFE, PUMP, QUEUE, TEST
+from opsconsole.notifications.services.fanout import DEAD, LIFE, PUMP, QUEUE
 from opsconsole.notifications.states import NotificationState
 
 log = structlog.get_logger(__name__)
@@ -35,7 +38,10 @@ KEPT = timedelta(days=90)
 
 @operation
 def claim_due(*, most: int, actor: Actor) -> list[Delivery]:
-    """Take up to so many deliveries that are due, oldest first, few of each endpoint, none of one at rest."""
+    """Take up to so many messages that are due, oldest first, few of each endpoint, none of one at rest.
+
+    Of a digest its leader is returned; the companions are taken with it.
+    """
     with connection.cursor() as cursor:
         # The lanes are locked while their rows are counted: two workers together take no more than one may.
         cursor.execute(
@@ -44,17 +50,19 @@ def claim_due(*, most: int, actor: Actor) -> list[Delivery]:
               select name, case when failures >= %(trip)s then 1 else %(per_lane)s end as most
               from notifications_lanes l
               where (open_until is null or open_until <= now())
-                and exists (select from notifications_deliveries d where d.lane = l.name
+                and exists (select from notifications_deliveries d where d.lane = l.name and d.told_with_id is null
                             and d.status in ('due', 'sending') and d.next_attempt_at <= now())
               order by name for update skip locked
             ), room as (
               select name, most - (select count(*) from notifications_deliveries d where d.lane = name
-                                   and d.status = 'sending' and d.next_attempt_at > now()) as free
+                                   and d.told_with_id is null and d.status = 'sending'
+                                  and d.next_attempt_at > now()) as free
               from lanes
             ), taken as (
               select d.id from room cross join lateral (
                 select id, next_attempt_at from notifications_deliveries w
                 where w.lane = room.name and w.status in ('due', 'sending') and w.next_attempt_at <= now()
+                  and w.told_with_id is null
                 order by w.next_attempt_at limit greatest(room.free, 0) for update skip locked
               ) d order by d.next_attempt_at limit %(most)s
             )
@@ -65,8 +73,11 @@ def claim_due(*, most: int, actor: Actor) -> list[Delivery]:
             {"trip": TRIP_AFTER, "per_lane": PER_LANE, "most": most, "lease": LEASE.total_seconds()},
         )
         taken = [row[0] for row in cursor.fetchall()]
-    found = Delivery.objects.filter(pk__in=taken).select_related("notice", "channel", "user")
-    return list(found.order_by("created_at", "pk"))
+    digests.claim_companions(taken)
+    found = list(
+        Delivery.objects.filter(pk__in=taken).select_related("notice", "channel", "user").order_by("created_at", "pk")
+    )
+    return digests.gather(found)
 
 
 @operation
@@ -103,19 +114,23 @@ def finish(*, delivery: Delivery, outcome: Outcome, actor: Actor) -> bool:
         row.next_attempt_at = timezone.now() + _pause(row.attempts, outcome.retry_after)
     else:
         row.ended_at = timezone.now()
-    row.save(update_fields=["error", "answer_status", "answer", "seconds", "status", "next_attempt_at", "ended_at"])
+    columns = ("error", "answer_status", "answer", "seconds", "status", "next_attempt_at", "ended_at")
+    row.save(update_fields=columns)
+    written = {name: getattr(row, name) for name in columns}
+    companions = digests.follow(row, [NotificationState.SENDING], **written)
     _note_health(row.lane, outcome)
     if row.status == NotificationState.DEAD:
-        _bury(row)
+        _bury(row, 1 + companions)
     return True
 
 
 @operation
 def drop(*, delivery: Delivery, reason: str, actor: Actor) -> None:
     """End a delivery that nobody wants any more: the channel is off, the person has left or may not know."""
-    Delivery.objects.filter(pk=delivery.pk, status=NotificationState.SENDING, attempts=delivery.attempts).update(
-        status=NotificationState.DROPPED, error=reason, ended_at=timezone.now()
-    )
+    ended = {"status": NotificationState.DROPPED, "error": reason, "ended_at": timezone.now()}
+    mine = Delivery.objects.filter(pk=delivery.pk, status=NotificationState.SENDING, attempts=delivery.attempts)
+    if mine.update(**ended):
+        digests.follow(delivery, [NotificationState.SENDING], **ended)
 
 
 @operation
@@ -124,10 +139,12 @@ def give_up_overdue(*, most: int, actor: Actor) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            select id from notifications_deliveries
-            where status in ('due', 'sending') and (status = 'due' or next_attempt_at <= now())
-              and (deadline_at <= now() or (status = 'sending' and attempts >= %s))
-            order by deadline_at limit %s for update skip locked
+            select d.id from notifications_deliveries d
+            where d.status in ('due', 'sending') and (d.status = 'due' or d.next_attempt_at <= now())
+              and (d.deadline_at <= now() or (d.status = 'sending' and d.attempts >= %s))
+              and not exists (select from notifications_deliveries l
+                              where l.id = d.told_with_id and l.status in ('due', 'sending'))
+            order by d.deadline_at limit %s for update of d skip locked
             """,
             [MAX_ATTEMPTS, most],
         )
@@ -139,7 +156,8 @@ def give_up_overdue(*, most: int, actor: Actor) -> int:
         row.move_to(NotificationState.DEAD)
         row.ended_at = timezone.now()
         row.save(update_fields=["error", "status", "ended_at"])
-        _bury(row)
+        companions = digests.follow(row, error=row.error, status=row.status, ended_at=row.ended_at)
+        _bury(row, 1 + companions)
     return len(overdue)
 
 
@@ -148,9 +166,13 @@ def retry_delivery(*, delivery_id: UUID, actor: Actor) -> Delivery:
     """Have a delivery that was given up sent again; raises NotDead, ChannelIsOff, DeliveryNotFound."""
     row = access.delivery_to_retry(actor, delivery_id)
     if row.status != NotificationState.DEAD:
-        raise NotDead(f"The delivery is {row.state.label}; only one that was given up is sent again.")
+        raise NotDead(
+            format_lazy(_("The delivery is {state}; only one that was given up is sent again."), state=row.state.label)
+        )
     if row.channel is not None and not row.channel.active:
-        raise ChannelIsOff(f"{row.channel.name} is switched off.", channel=str(row.channel_id))
+        raise ChannelIsOff(
+            format_lazy(_("{channel} is switched off."), channel=row.channel.name), channel=str(row.channel_id)
+        )
     _revive([row.pk])
     record(actor, "notification.retried", row, before={"status": row.status}, after={"status": "due"})
     row.refresh_from_db()
@@ -163,7 +185,7 @@ def retry_dead(*, channel_id: UUID, actor: Actor) -> int:
     actor.require(access.RETRY)
     row = access.channel_for(actor, channel_id)
     if not row.active:
-        raise ChannelIsOff(f"{row.name} is switched off.", channel=str(row.pk))
+        raise ChannelIsOff(format_lazy(_("{channel} is switched off."), channel=row.name), channel=str(row.pk))
     dead = list(
         Delivery.objects.select_for_update()
         .filter(channel=row, status=NotificationState.DEAD)
@@ -179,7 +201,12 @@ def drop_old(*, actor: Actor) -> None:
     """Delete deliveries that ended long ago, notices that none is left of, and lanes and reminders of the past."""
     with connection.cursor() as cursor:
         age = [KEPT.total_seconds()]
-        cursor.execute("delete from notifications_deliveries where ended_at < now() - make_interval(secs => %s)", age)
+        cursor.execute(
+            "delete from notifications_deliveries d where ended_at < now() - make_interval(secs => %s) and not exists ("
+            "  select from notifications_deliveries c where c.told_with_id = d.id and"
+            "  (c.ended_at is null or c.ended_at >= now() - make_interval(secs => %s)))",
+            age * 2,
+        )
         cursor.execute(
             "delete from notifications_notices n where happened_at < now() - make_interval(secs => %s)"
             " and not exists (select from notifications_deliveries d where d.notice_id = n.id)",
@@ -195,6 +222,7 @@ def _revive(dead: list[UUID]) -> None:
         next_attempt_at=timezone.now(),
         deadline_at=timezone.now() + LIFE,
         ended_at=None,
+        told_with=None,
     )
     after_commit(PUMP, queue=QUEUE)
 
@@ -242,9 +270,11 @@ def _note_health(lane: str, outcome: Outcome) -> None:
         )
 
 
-def _bury(row: Delivery) -> None:
-    """Tell that a delivery was given up; of that news itself nothing more is told, or it would never end."""
-    log.error("notifications.given_up", delivery=str(row.pk), topic=row.notice.topic, error=row.error)
+def _bury(row: Delivery, events: int) -> None:
+    """Tell that a message was given up; of that news itself nothing more is told, or it would never end."""
+    log.error("notifications.given_up", delivery=str(row.pk), topic=row.notice.topic, events=events, error=row.error)
     if row.notice.topic != DEAD:
         facts = {"told": row.notice.topic, "channel": str(row.channel_id or ""), "error": row.error[:300]}
+        if events > 1:
+            facts["count"] = str(events)
         emit(DEAD, kind="notifications_deliveries", id=row.pk, data=facts)

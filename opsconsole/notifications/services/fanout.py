@@ -21,7 +21,6 @@ from opsconsole.notifications.kinds import kind_of, severity_of
 from opsconsole.notifications.models import MAIL_LANE, Channel, Delivery, Notice
 from opsconsole.notifications.states import ChannelKind
 
-TEST = "notification.test"
 DEAD = "notification.dead"
 LIFE = timedelta(hours=24)
 QUEUE = "notifications"

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from opsconsole.core.actors import Actor
 from opsconsole.core.errors import Denied
 from opsconsole.core.operations import operation
@@ -27,9 +30,9 @@ def subscribe_me(*, patterns: Sequence[str], minimum: str, actor: Actor) -> Subs
     """Have the actor told of these events at their own address; raises NoAddress, BadSubscription."""
     actor.require(access.SUBSCRIBE)
     if actor.user is None:
-        raise Denied("Only a person has an address.")
+        raise Denied(_("Only a person has an address."))
     if not actor.user.email:
-        raise NoAddress("You have no e-mail address here; ask whoever manages users to enter it.")
+        raise NoAddress(_("You have no e-mail address here; ask whoever manages users to enter it."))
     return _added(actor, user=actor.user, patterns=patterns, minimum=minimum)
 
 
@@ -40,7 +43,9 @@ def subscribe_role(
     """Have a role told of these events, through a channel or each member at their own address."""
     actor.require(access.MANAGE)
     if role not in ROLES:
-        raise BadSubscription(f"There is no role {role}.", errors={"role": ["is not a role"]})
+        raise BadSubscription(
+            format_lazy(_("There is no role {role}."), role=role), errors={"role": [_("is not a role")]}
+        )
     return _added(actor, role=role, channel=_channel(actor, channel_id), patterns=patterns, minimum=minimum)
 
 
@@ -52,7 +57,7 @@ def change_subscription(
     row = access.subscription_to_change(actor, subscription_id)
     before = _facts(row)
     if row.user_id is not None and channel_id is not None:
-        raise BadSubscription("A person is told at their own address.", errors={"channel": ["must be left out"]})
+        raise BadSubscription(_("A person is told at their own address."), errors={"channel": [_("must be left out")]})
     row.patterns, row.minimum = _checked_patterns(patterns), _checked_minimum(minimum)
     row.channel = _channel(actor, channel_id) if row.user_id is None else None
     row.save(update_fields=["patterns", "minimum", "channel"])
@@ -99,17 +104,19 @@ def _checked_patterns(patterns: Sequence[str]) -> list[str]:
     wanted = list(dict.fromkeys(pattern.strip() for pattern in patterns if pattern.strip()))
     if not 0 < len(wanted) <= MOST_PATTERNS:
         raise BadSubscription(
-            f"Name 1 to {MOST_PATTERNS} kinds of events.", errors={"patterns": [f"must be 1 to {MOST_PATTERNS}"]}
+            format_lazy(_("Name 1 to {most} kinds of events."), most=MOST_PATTERNS),
+            errors={"patterns": [format_lazy(_("must be 1 to {most}"), most=MOST_PATTERNS)]},
         )
     wrong = [pattern for pattern in wanted if not _PATTERN.fullmatch(pattern) or not is_known(pattern)]
     if wrong:
         raise BadSubscription(
-            f"No event fits {', '.join(wrong)[:200]}.", errors={"patterns": ["no event fits one of these"]}
+            format_lazy(_("No event fits {patterns}."), patterns=", ".join(wrong)[:200]),
+            errors={"patterns": [_("no event fits one of these")]},
         )
     return wanted
 
 
 def _checked_minimum(minimum: str) -> str:
     if minimum not in Severity.values:
-        raise BadSubscription("There is no such severity.", errors={"minimum": ["is no severity"]})
+        raise BadSubscription(_("There is no such severity."), errors={"minimum": [_("is no severity")]})
     return minimum

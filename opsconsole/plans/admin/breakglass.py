@@ -13,9 +13,9 @@ from opsconsole.approvals.models import Review
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Press, ReasonForm, done, refused
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Facts, Notice, Section
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 from opsconsole.plans import calendars
 from opsconsole.plans.admin.impact import impact_sections
 from opsconsole.plans.admin.rows import PlanAction, size_of, why_frozen, why_not_execute

@@ -8,8 +8,8 @@ from django.utils.translation import gettext_lazy as _
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import OptionalReasonForm, Press, ReasonForm, then
-from opsconsole.core.admin.display import Text
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 from opsconsole.plans import selectors
 from opsconsole.plans.admin.rows import PlanAction, why_not_new_run
 from opsconsole.plans.models import Run

@@ -16,9 +16,9 @@ from opsconsole.approvals.states import OPEN
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, ActionForm, OptionalReasonForm, Press, ReasonForm, done, then
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Section
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 from opsconsole.plans.admin.impact import impact_sections
 from opsconsole.plans.admin.rows import latest_request, size_of
 from opsconsole.plans.models import Plan
@@ -61,7 +61,7 @@ class ApprovePlan(Action[Plan]):
         """The text to sign, and the impact again."""
         request = open_request(row)
         panel = [approvals_panel(request, actor, linked=True)] if request else []
-        return [*panel, *impact_sections(row.estimated_impact)]
+        return [*panel, *impact_sections(row.estimated_impact, originals=True)]
 
     def initial(self, row: Plan) -> dict[str, Any]:
         """What is approved."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest
 
-from opsconsole.core.admin.display import Text
+from opsconsole.core.texts import Text
 from opsconsole.plans.models import Plan
 
 

@@ -20,8 +20,8 @@ from django.utils.translation import gettext_lazy as _
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, ActionForm, Press, done, then
-from opsconsole.core.admin.display import Text
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 from opsconsole.plans.admin.rows import PlanAction
 from opsconsole.plans.models import Plan
 from opsconsole.plans.services import drafts

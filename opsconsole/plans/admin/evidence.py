@@ -12,9 +12,9 @@ from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Press, ReasonForm, then
 from opsconsole.core.admin.base import actor_of
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Notice, Section
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 from opsconsole.journal.selectors import last_checkpoint
 from opsconsole.plans import evidence
 from opsconsole.plans.admin.downloads import Download, register_downloads

@@ -17,8 +17,9 @@ from django.utils.translation import ngettext
 from opsconsole.approvals.admin.content import register_content
 from opsconsole.approvals.admin.inbox import register_gist
 from opsconsole.core.admin import display
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Column, Facts, Figures, Link, Notice, Section, Table, table_of
+from opsconsole.core.texts import Text
+from opsconsole.plans import warnings
 from opsconsole.plans.transitions import SUBJECT
 
 KNOWN: Final = frozenset(
@@ -26,18 +27,29 @@ KNOWN: Final = frozenset(
 )
 
 
-def impact_sections(impact: dict[str, Any] | None) -> list[Section]:
-    """The estimated impact of a staged plan; nothing for one that was never staged."""
+def impact_sections(impact: dict[str, Any] | None, *, originals: bool = False) -> list[Section]:
+    """The estimated impact of a staged plan; nothing for one that was never staged.
+
+    `originals` puts beneath a translated sentence what was stored, for pages that show what an approval covers.
+    """
     if impact is None:
         return []
-    sections: list[Section] = [_figures(impact), *_warnings(impact["warnings"])]
-    if impact["irreversible"]:
-        sections.append(Notice(impact["irreversible"], "warn", _("What cannot be undone")))
+    sections: list[Section] = [_figures(impact), *_warnings(impact["warnings"], originals=originals)]
+    sections += irreversible_sections(impact, originals=originals)
     if impact["accounts"]:
         sections.append(_accounts(impact["accounts"]))
     if impact["banks"]:
         sections.append(_banks(impact["banks"]))
     return [*sections, *detail_sections({name: value for name, value in impact.items() if name not in KNOWN})]
+
+
+def irreversible_sections(impact: Mapping[str, Any], *, originals: bool = False) -> list[Section]:
+    """What undoing the plan cannot bring back, where there is such a thing."""
+    stored = impact.get("irreversible")
+    if not stored:
+        return []
+    told = warnings.told_irreversible(stored)
+    return [Notice(told, "warn", _("What cannot be undone"), _original(told, stored) if originals else "")]
 
 
 def detail_sections(details: Mapping[str, Any], title: Text = "") -> list[Section]:
@@ -122,20 +134,26 @@ def _banks(banks: list[dict[str, Any]]) -> Table:
     )
 
 
-def _warnings(warnings: list[dict[str, Any]]) -> list[Section]:
+def _warnings(given: list[dict[str, Any]], *, originals: bool) -> list[Section]:
     sections: list[Section] = []
-    for warning in warnings:
-        sections.append(Notice(warning["message"], "warn", _("Warning")))
-        rest = {name: value for name, value in warning.items() if name not in ("code", "message")}
+    for warning in given:
+        told = warnings.told(warning)
+        sections.append(Notice(told, "warn", _("Warning"), _original(told, warning["message"]) if originals else ""))
+        rest = {name: value for name, value in warning.items() if name not in warnings.OWN}
         sections += detail_sections(rest, title=_("More about this warning"))
     return sections
+
+
+def _original(told: Text, stored: str) -> str:
+    """What was stored, where the viewer reads a translation of it."""
+    return "" if str(told) == stored else stored
 
 
 def content_sections(content: Mapping[str, Any]) -> list[Section]:
     """Everything that a plan's approval covers, as the request keeps it."""
     rest = {name: value for name, value in content.items() if not isinstance(value, Mapping)}
     return [
-        *impact_sections(content["estimated_impact"]),
+        *impact_sections(content["estimated_impact"], originals=True),
         Facts(_("What was asked for"), display.members(content["payload"])),
         Facts(
             _("The plan"),

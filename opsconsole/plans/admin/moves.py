@@ -15,11 +15,11 @@ from opsconsole.approvals.admin.verdicts import require_seen
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import ActionForm, OptionalReasonForm, Press, ReasonForm, done, refused, then
-from opsconsole.core.admin.display import Text
-from opsconsole.core.admin.pages import Notice, Section
+from opsconsole.core.admin.pages import Section
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 from opsconsole.plans import calendars
-from opsconsole.plans.admin.impact import impact_sections
+from opsconsole.plans.admin.impact import impact_sections, irreversible_sections
 from opsconsole.plans.admin.rows import (
     PlanAction,
     latest_request,
@@ -195,6 +195,7 @@ class RollBackPlan(PlanAction[Plan]):
     icon = "settings_backup_restore"
     tone = "danger"
     permission = "plans.execute_plan"
+    form = ReasonForm
 
     def offered(self, _actor: Actor, row: Plan) -> bool:
         """Something was done."""
@@ -214,8 +215,7 @@ class RollBackPlan(PlanAction[Plan]):
 
     def sections(self, _actor: Actor, row: Plan) -> Sequence[Section]:
         """What that cannot do."""
-        text = (row.estimated_impact or {}).get("irreversible")
-        return [Notice(text, "warn", _("What cannot be undone"))] if text else []
+        return irreversible_sections(row.estimated_impact or {})
 
     def typed(self, row: Plan) -> str:
         """The number of steps that were done."""
@@ -236,7 +236,9 @@ class RollBackPlan(PlanAction[Plan]):
                 )
             return done(now_("The rollback is queued; a worker takes it from here."), to=display.row_url(outcome))
 
-        return execution.roll_back_plan.once(press.key, render, plan_id=press.row.pk, actor=press.actor)
+        return execution.roll_back_plan.once(
+            press.key, render, plan_id=press.row.pk, reason=press.data["reason"], actor=press.actor
+        )
 
 
 def _done_steps(plan: Plan) -> int:

@@ -19,9 +19,10 @@ from django.utils.translation import ngettext
 
 from opsconsole.approvals.models import Request
 from opsconsole.core.admin import display
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Link, Notice, Section, Table
+from opsconsole.core.texts import Text
 from opsconsole.journal.selectors import entries_of
+from opsconsole.plans import warnings
 from opsconsole.plans.models import Plan, Step
 from opsconsole.plans.states import Direction
 from opsconsole.plans.transitions import SUBJECT
@@ -102,7 +103,7 @@ def comparison(plan: Plan) -> Comparison | None:
     return Comparison(
         before,
         list(_facts(was, now)),
-        list(_changes(was["estimated_impact"], now["estimated_impact"])),
+        list(_changes(warnings.as_read(was["estimated_impact"]), warnings.as_read(now["estimated_impact"]))),
         step_changes(plan, before, plan.revision),
     )
 

@@ -21,8 +21,8 @@ from django.utils.translation import gettext_lazy as _
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.base import ConsoleAdmin, actor_of
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Facts, Fragment, Section, Table, table_of
+from opsconsole.core.texts import Text
 from opsconsole.plans import selectors
 from opsconsole.plans.admin.control import CancelRun, PauseRun, ResumeRun, RetryRun
 from opsconsole.plans.admin.evidence import ForceFailRun

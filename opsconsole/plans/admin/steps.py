@@ -20,10 +20,10 @@ from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import MAX_REASON, ActionForm, Press, then
 from opsconsole.core.admin.base import ConsoleAdmin
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.filters import StatusWithin
 from opsconsole.core.admin.pages import Column, Facts, Link, Notice, Section, Table
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 from opsconsole.plans.admin.rows import PlanAction, visible_steps
 from opsconsole.plans.models import Plan, Run, Step
 from opsconsole.plans.services import resolution

@@ -134,8 +134,8 @@ class Rollback(ConsoleView):
         operation_id="plans_rollback",
         summary="Roll a plan back",
         tags=TAGS,
-        request=None,
-        responses={202: RunIdSerializer, 409: problem_response()},
+        request=ReasonSerializer,
+        responses={202: RunIdSerializer, 400: problem_response(), 409: problem_response()},
         examples=[examples.QUEUED, examples.APPROVAL_REQUIRED],
     )
     def post(self, _request: Request, plan_id: UUID) -> Response:
@@ -145,7 +145,10 @@ class Rollback(ConsoleView):
         answers 409 `approval_required` with `approval_id`; once they are complete the same call starts the run. It
         takes another Idempotency-Key then, since the first answer is stored.
         """
-        answer = execution.roll_back_plan.once(self.request_key(), _started, plan_id=plan_id, actor=self.actor)
+        reason = self.read(ReasonSerializer)["reason"]
+        answer = execution.roll_back_plan.once(
+            self.request_key(), _started, plan_id=plan_id, reason=reason, actor=self.actor
+        )
         return self.respond(answer)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals import kernel as approvals
 from opsconsole.approvals.reviews import REVIEWERS
@@ -43,22 +45,25 @@ def break_glass(*, plan_id: UUID, incident: str, reason: str, actor: Actor) -> R
     """
     plan = access.plan_for(actor, plan_id, "break_glass")
     if actor.user is None:
-        raise Denied("The glass is broken by a person, who is known by name.")
+        raise Denied(_("The glass is broken by a person, who is known by name."))
     _require_words(incident, reason)
     if not type_named(plan.plan_type).break_glass:
         raise GlassForbidden(
-            f"No emergency lets one person execute a plan of type {plan.plan_type}.", plan_type=plan.plan_type
+            format_lazy(_("No emergency lets one person execute a plan of type {type}."), type=plan.plan_type),
+            plan_type=plan.plan_type,
         )
     if plan.status not in (PlanState.STAGED, PlanState.APPROVED):
         raise WrongState(
-            f"The plan is {plan.state.label}; the glass is broken for a staged or approved plan.",
+            format_lazy(
+                _("The plan is {state}; the glass is broken for a staged or approved plan."), state=plan.state.label
+            ),
             status=plan.status,
             wanted=PlanState.STAGED.value,
         )
     refuse_outside_window(plan)
     freeze = calendars.freeze_of(plan, timezone.now())
     if plan.status == PlanState.APPROVED and freeze is None:
-        raise GlassNotNeeded("The plan is approved and no calendar holds it: execute it.", plan=str(plan.pk))
+        raise GlassNotNeeded(_("The plan is approved and no calendar holds it: execute it."), plan=str(plan.pk))
     refuse_live_run(plan)
     request = request_to_execute(plan)
     approvals.require_executor(request, actor=actor)
@@ -118,7 +123,9 @@ def break_glass(*, plan_id: UUID, incident: str, reason: str, actor: Actor) -> R
 
 def _require_words(incident: str, reason: str) -> None:
     errors = {
-        name: ["must not be blank"] for name, said in (("incident", incident), ("reason", reason)) if not said.strip()
+        name: [_("must not be blank")]
+        for name, said in (("incident", incident), ("reason", reason))
+        if not said.strip()
     }
     if errors:
-        raise PlanInvalid("Breaking the glass takes an incident id and a reason.", errors=errors)
+        raise PlanInvalid(_("Breaking the glass takes an incident id and a reason."), errors=errors)

@@ -6,11 +6,14 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import operation
 from opsconsole.core.queue import after_commit
 from opsconsole.core.states import WrongState
+from opsconsole.core.texts import Text
 from opsconsole.journal.record import record
 from opsconsole.plans import access
 from opsconsole.plans.models import Plan, Run, Step
@@ -22,7 +25,7 @@ from opsconsole.plans.transitions import EXECUTE_RUN, run_time
 @operation
 def pause_run(*, plan_id: UUID, run_id: UUID, reason: str, actor: Actor) -> Run:
     """Ask a live run to pause; it does at its next step boundary. Asking twice is asking once."""
-    plan, run = _live(actor, plan_id, run_id, "paused")
+    plan, run = _live(actor, plan_id, run_id, _("The run has {state}; it cannot be paused."))
     if run.status == RunState.PAUSED or run.pause_asked_at:
         return run
     run.pause_asked_at = Now()
@@ -32,9 +35,12 @@ def pause_run(*, plan_id: UUID, run_id: UUID, reason: str, actor: Actor) -> Run:
 @operation
 def resume_run(*, plan_id: UUID, run_id: UUID, reason: str, actor: Actor) -> Run:
     """Let a paused run go on, or take back a wish to pause that has not taken effect."""
-    plan, run = _live(actor, plan_id, run_id, "resumed")
+    plan, run = _live(actor, plan_id, run_id, _("The run has {state}; it cannot be resumed."))
     if run.status != RunState.PAUSED and not run.pause_asked_at:
-        raise WrongState(f"The run is {run.state.label}; only a paused run can be resumed.", status=run.status)
+        raise WrongState(
+            format_lazy(_("The run is {state}; only a paused run can be resumed."), state=run.state.label),
+            status=run.status,
+        )
     was = run.status
     if run.status == RunState.PAUSED:
         run.move_to(RunState.RUNNING)
@@ -60,7 +66,7 @@ def resume_run(*, plan_id: UUID, run_id: UUID, reason: str, actor: Actor) -> Run
 @operation
 def cancel_run(*, plan_id: UUID, run_id: UUID, reason: str, actor: Actor) -> Run:
     """End a live run: at once while no worker has it, else at its next step boundary. What is done stays done."""
-    plan, run = _live(actor, plan_id, run_id, "cancelled")
+    plan, run = _live(actor, plan_id, run_id, _("The run has {state}; it cannot be cancelled."))
     if run.status in (RunState.QUEUED, RunState.PAUSED):
         return close(plan, run, plan.on_failure, late=False, cancelled=True, actor=actor)
     if run.cancel_asked_at:
@@ -69,11 +75,11 @@ def cancel_run(*, plan_id: UUID, run_id: UUID, reason: str, actor: Actor) -> Run
     return _wish(plan, run, "cancel_asked_at", "run.cancel_asked", actor, reason)
 
 
-def _live(actor: Actor, plan_id: UUID, run_id: UUID, wanted: str) -> tuple[Plan, Run]:
+def _live(actor: Actor, plan_id: UUID, run_id: UUID, refusal: Text) -> tuple[Plan, Run]:
     plan = access.plan_for(actor, plan_id, "execute")
     run = access.run_of(plan, run_id)
     if run.status not in LIVE_RUNS:
-        raise WrongState(f"The run has {run.state.label}; it cannot be {wanted}.", status=run.status)
+        raise WrongState(format_lazy(refusal, state=run.state.label), status=run.status)
     return plan, run
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db.models.functions import Now
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals import kernel as approvals
 from opsconsole.approvals.passkeys import Assertion
@@ -56,7 +58,9 @@ def _decide(plan_id: UUID, kind: DecisionKind, reason: str, signature: str | Ass
 def _open_request(plan: Plan) -> Request:
     request = approvals.live_request(SUBJECT, plan.pk, policy_action(plan))
     if request is None or plan.status == PlanState.DRAFT:
-        raise NoDecisionOpen(f"The plan is {plan.state.label}; it waits for no decision.", status=plan.status)
+        raise NoDecisionOpen(
+            format_lazy(_("The plan is {state}; it waits for no decision."), state=plan.state.label), status=plan.status
+        )
     return request
 
 
@@ -70,7 +74,7 @@ def follow_decision(request: Request, outcome: Outcome, actor: Actor) -> None:
         return
     was = plan.status
     if was == PlanState.DRAFT:
-        raise NoDecisionOpen("The plan is being edited; it waits for no decision.", status=was)
+        raise NoDecisionOpen(_("The plan is being edited; it waits for no decision."), status=was)
     match outcome:
         case Outcome.REJECTED:
             take_back(plan, PlanState.REJECTED, actor=actor, reason="rejected")
@@ -107,7 +111,7 @@ def lock_subject(subject_id: str) -> Plan:
     try:
         return access.lock_plan(UUID(subject_id))
     except Plan.DoesNotExist as error:
-        raise PlanNotFound("There is no such plan.", plan=subject_id) from error
+        raise PlanNotFound(_("There is no such plan."), plan=subject_id) from error
 
 
 def take_part() -> None:

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals import kernel as approvals
 from opsconsole.core.actors import Actor
@@ -51,7 +53,7 @@ def create_plan(*, draft: Draft, actor: Actor) -> tuple[Plan, bool]:
     """
     actor.require("plans.create_plan")
     if actor.user is None:
-        raise Denied("A plan is drafted by a user, who then cannot approve it.")
+        raise Denied(_("A plan is drafted by a user, who then cannot approve it."))
     plan_type = type_named(draft.plan_type)
     payload = plan_type.parse(draft.payload)
     plan_type.require_sight(payload, actor)
@@ -81,7 +83,8 @@ def create_plan(*, draft: Draft, actor: Actor) -> tuple[Plan, bool]:
         if existing.body_digest == body_digest:
             return access.plan_seen_by(actor, existing.pk), False
         raise ExternalIdTaken(
-            f"Another plan has the external_id {draft.external_id}.", external_id=draft.external_id
+            format_lazy(_("Another plan has the external_id {id}."), id=draft.external_id),
+            external_id=draft.external_id,
         ) from error
     plan.refresh_from_db()
     record(actor, "plan.created", plan, after=_facts(plan))
@@ -100,7 +103,10 @@ def edit_plan(*, plan_id: UUID, changes: dict[str, Any], actor: Actor, back_to_d
         take_back(plan, PlanState.DRAFT, actor=actor, reason="taken back to draft")
     if plan.status != PlanState.DRAFT:
         raise WrongState(
-            f"The plan is {plan.state.label}; only a draft can be edited. Take it back to draft first.",
+            format_lazy(
+                _("The plan is {state}; only a draft can be edited. Take it back to draft first."),
+                state=plan.state.label,
+            ),
             status=plan.status,
             wanted=PlanState.DRAFT.value,
         )
@@ -150,7 +156,7 @@ def cancel_plan(*, plan_id: UUID, reason: str, actor: Actor) -> Plan:
 def _check_window(not_before: datetime | None, not_after: datetime | None) -> None:
     if not_before and not_after and not_after <= not_before:
         raise PlanInvalid(
-            "The execution window ends before it begins.", errors={"not_after": ["must be later than not_before"]}
+            _("The execution window ends before it begins."), errors={"not_after": [_("must be later than not_before")]}
         )
 
 

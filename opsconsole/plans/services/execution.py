@@ -7,6 +7,8 @@ from uuid import UUID
 
 from django.db import connection
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.approvals import kernel as approvals
 from opsconsole.approvals import moves
@@ -51,7 +53,9 @@ class ApprovalWanted:
         """The refusal, to be raised once the request is committed."""
         counted = approvals.tally(self.request)
         return ApprovalRequired(
-            f"Rolling this plan back takes approvals of its own: {moves.wanted(counted.quorum)}.",
+            format_lazy(
+                _("Rolling this plan back takes approvals of its own: {slots}."), slots=moves.wanted(counted.quorum)
+            ),
             approval_id=str(self.request.pk),
             approval_status=self.request.status,
             open=moves.slots(counted.quorum),
@@ -69,7 +73,7 @@ def execute_plan(*, plan_id: UUID, actor: Actor) -> Run | Drifted:
     plan = access.plan_for(actor, plan_id, "execute")
     if plan.status != PlanState.APPROVED:
         raise WrongState(
-            f"The plan is {plan.state.label}; only an approved plan can be executed.",
+            format_lazy(_("The plan is {state}; only an approved plan can be executed."), state=plan.state.label),
             status=plan.status,
             wanted=PlanState.EXECUTING.value,
         )
@@ -88,29 +92,30 @@ def execute_plan(*, plan_id: UUID, actor: Actor) -> Run | Drifted:
 
 
 @operation
-def roll_back_plan(*, plan_id: UUID, actor: Actor) -> Run | ApprovalWanted:
+def roll_back_plan(*, plan_id: UUID, actor: Actor, reason: str = "") -> Run | ApprovalWanted:
     """Queue the compensations that were approved with the plan; raises StepsInDoubt, RunIsLive, WrongState.
 
     Where undoing is the dangerous direction, which the policy `plan.<type>.rollback` says by being there, the first
-    call asks for approvals and gives ApprovalWanted; once they are complete, the same call uses them up and starts.
+    call asks for approvals and gives ApprovalWanted; once they are complete, the same call uses them up and starts. The
+    reason goes into the journal, and to those who are asked.
     """
     plan = access.plan_for(actor, plan_id, "execute")
     refuse_live_run(plan)
     approvals.require_executor(executed_under(plan), actor=actor)
     if PlanState.ROLLING_BACK.value not in plan.state.following:
         raise WrongState(
-            f"The plan is {plan.state.label}; there is nothing to roll back.",
+            format_lazy(_("The plan is {state}; there is nothing to roll back."), state=plan.state.label),
             status=plan.status,
             wanted=PlanState.ROLLING_BACK.value,
         )
     refuse_doubt(plan)
-    if wanted := _approval_to_roll_back(plan, actor):
+    if wanted := _approval_to_roll_back(plan, actor, reason):
         return wanted
     retry_of = None
     if plan.status == PlanState.ROLLBACK_PARTIAL:
         retry_of = _last_run(plan)
         _reopen_failed_steps(plan, Direction.ROLLBACK)
-    return open_rollback(plan, actor=actor, retry_of=retry_of)
+    return open_rollback(plan, actor=actor, retry_of=retry_of, reason=reason)
 
 
 @operation
@@ -126,7 +131,10 @@ def retry_run(*, plan_id: UUID, run_id: UUID, actor: Actor) -> Run:
     refuse_live_run(plan)
     approvals.require_executor(executed_under(plan), actor=actor)
     if failed.status not in (RunState.FAILED, RunState.PARTIAL, RunState.CANCELLED):
-        raise WrongState(f"The run is {failed.state.label}; there is nothing to retry.", status=failed.status)
+        raise WrongState(
+            format_lazy(_("The run is {state}; there is nothing to retry."), state=failed.state.label),
+            status=failed.status,
+        )
     direction = Direction(failed.direction)
     if direction == Direction.EXECUTE:
         calendars.refuse_frozen(plan, timezone.now())
@@ -136,11 +144,11 @@ def retry_run(*, plan_id: UUID, run_id: UUID, actor: Actor) -> Run:
         plan=plan, revision=plan.revision, direction=direction, status__in=(StepState.PENDING, StepState.UNKNOWN)
     ).count()
     if not waiting:
-        raise NothingToRetry("Every step of this run has been done.", run=str(run_id))
+        raise NothingToRetry(_("Every step of this run has been done."), run=str(run_id))
     return open_run(plan, direction, actor=actor, retry_of=failed, steps=waiting)
 
 
-def _approval_to_roll_back(plan: Plan, actor: Actor) -> ApprovalWanted | None:
+def _approval_to_roll_back(plan: Plan, actor: Actor, reason: str) -> ApprovalWanted | None:
     """Use up the approval that undoing needs, where its type has a policy for that; what is wanted if it lacks.
 
     A rollback that stopped half way goes on under the approval it has.
@@ -149,15 +157,17 @@ def _approval_to_roll_back(plan: Plan, actor: Actor) -> ApprovalWanted | None:
     if approvals.active_policy(action) is None or plan.status == PlanState.ROLLBACK_PARTIAL:
         return None
     live = approvals.live_request(SUBJECT, plan.pk, action)
-    if live is not None and live.digest == digest(rollback_content(plan, live.policy)):
+    if live is not None and live.digest == digest(
+        rollback_content(plan, live.policy, reason=live.content.get("reason", ""))
+    ):
         if live.state is not RequestState.APPROVED:
             return ApprovalWanted(plan, live)
         approvals.consume(live, digest=live.digest, actor=actor)
         return None
     if actor.user is None:
-        raise Denied("Undoing this needs approvals, and a person to ask for them.")
+        raise Denied(_("Undoing this needs approvals, and a person to ask for them."))
     terms = approvals.policy_for(action, sums={})
-    content = rollback_content(plan, terms.as_json())
+    content = rollback_content(plan, terms.as_json(), reason=reason)
     request = approvals.open_request(
         subject_kind=SUBJECT,
         subject_id=plan.pk,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db.models import F
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import operation
@@ -30,9 +32,12 @@ def force_fail_run(*, plan_id: UUID, run_id: UUID, reason: str, actor: Actor) ->
     plan = access.plan_for(actor, plan_id, "force_fail")
     run = access.run_of(plan, run_id)
     if not reason.strip():
-        raise PlanInvalid("Ending a run by force takes a reason.", errors={"reason": ["must not be blank"]})
+        raise PlanInvalid(_("Ending a run by force takes a reason."), errors={"reason": [_("must not be blank")]})
     if run.status not in LIVE_RUNS:
-        raise WrongState(f"The run has {run.state.label}; it cannot be forced to fail.", status=run.status)
+        raise WrongState(
+            format_lazy(_("The run has {state}; it cannot be forced to fail."), state=run.state.label),
+            status=run.status,
+        )
     was, plan_was, owner = run.status, plan.status, run.lease_owner
     Run.objects.filter(pk=run.pk).update(lease_epoch=F("lease_epoch") + 1)
     doubtful = steps.doubt_abandoned(plan.pk, run.revision, run.direction)

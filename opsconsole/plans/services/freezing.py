@@ -11,11 +11,14 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.errors import Denied
 from opsconsole.core.operations import operation
 from opsconsole.core.outbox import emit
+from opsconsole.core.texts import Text
 from opsconsole.journal.record import record
 from opsconsole.plans import access
 from opsconsole.plans.errors import CalendarEnded, CalendarInvalid
@@ -52,12 +55,12 @@ def create_calendar(*, draft: CalendarDraft, actor: Actor) -> Calendar:
     """
     actor.require("plans.manage_calendar")
     if actor.user is None:
-        raise Denied("A calendar is made by a person, who is known by name.")
+        raise Denied(_("A calendar is made by a person, who is known by name."))
     now = timezone.now()
     starts_at = draft.starts_at or now
     errors = dict(_objections(draft, starts_at, now))
     if errors:
-        raise CalendarInvalid("The calendar does not hold together.", errors=errors)
+        raise CalendarInvalid(_("The calendar does not hold together."), errors=errors)
     facts = asdict(draft) | {
         "plan_types": sorted(set(draft.plan_types)),
         "banks": sorted(set(draft.banks)),
@@ -79,9 +82,12 @@ def end_calendar(*, calendar_id: UUID, reason: str, actor: Actor) -> Calendar:
     calendar = access.calendar_to_end(actor, calendar_id)
     now = timezone.now()
     if not reason.strip():
-        raise CalendarInvalid("Ending a calendar takes a reason.", errors={"reason": ["must not be blank"]})
+        raise CalendarInvalid(_("Ending a calendar takes a reason."), errors={"reason": [_("must not be blank")]})
     if calendar.ended_at is not None or (calendar.ends_at is not None and calendar.ends_at <= now):
-        raise CalendarEnded(f"The calendar “{calendar.name}” is over.", ended_at=calendar.ended_at or calendar.ends_at)
+        raise CalendarEnded(
+            format_lazy(_("The calendar “{name}” is over."), name=calendar.name),
+            ended_at=calendar.ended_at or calendar.ends_at,
+        )
     calendar.ended_at, calendar.ended_by = now, actor.name
     calendar.save(update_fields=["ended_at", "ended_by"])
     record(actor, "calendar.ended", calendar, before={"ended_at": None}, after={"ended_at": now}, reason=reason)
@@ -89,23 +95,31 @@ def end_calendar(*, calendar_id: UUID, reason: str, actor: Actor) -> Calendar:
     return calendar
 
 
-def _objections(draft: CalendarDraft, starts_at: datetime, now: datetime) -> Iterable[tuple[str, list[str]]]:
+def _objections(draft: CalendarDraft, starts_at: datetime, now: datetime) -> Iterable[tuple[str, list[Text]]]:
     types = {plan_type.name for plan_type in registered()}
-    checks: list[tuple[str, bool | list[str], Callable[[], str]]] = [
-        ("name", not draft.name.strip(), lambda: "must not be blank"),
-        ("reason", not draft.reason.strip(), lambda: "must not be blank"),
-        ("plan_types", sorted(set(draft.plan_types) - types), lambda: f"must be among {', '.join(sorted(types))}"),
-        ("banks", unknown_banks(draft.banks), lambda: f"no such bank: {', '.join(unknown_banks(draft.banks))}"),
+    checks: list[tuple[str, bool | list[str], Callable[[], Text]]] = [
+        ("name", not draft.name.strip(), lambda: _("must not be blank")),
+        ("reason", not draft.reason.strip(), lambda: _("must not be blank")),
+        (
+            "plan_types",
+            sorted(set(draft.plan_types) - types),
+            lambda: format_lazy(_("must be among {known}"), known=", ".join(sorted(types))),
+        ),
+        (
+            "banks",
+            unknown_banks(draft.banks),
+            lambda: format_lazy(_("no such bank: {banks}"), banks=", ".join(unknown_banks(draft.banks))),
+        ),
         (
             "currencies",
             [code for code in draft.currencies if not CURRENCY.fullmatch(code)],
-            lambda: "must be codes of ISO 4217, such as EUR",
+            lambda: _("must be codes of ISO 4217, such as EUR"),
         ),
-        ("time_zone", draft.time_zone not in available_timezones(), lambda: "is no zone, such as Europe/Berlin"),
+        ("time_zone", draft.time_zone not in available_timezones(), lambda: _("is no zone, such as Europe/Berlin")),
         (
             "weekdays",
             any(day not in DAYS_OF_WEEK for day in draft.weekdays),
-            lambda: "must be from 1 (Monday) to 7 (Sunday)",
+            lambda: _("must be from 1 (Monday) to 7 (Sunday)"),
         ),
         *_objections_to_times(draft, starts_at, now),
     ]
@@ -116,16 +130,16 @@ def _objections(draft: CalendarDraft, starts_at: datetime, now: datetime) -> Ite
 
 def _objections_to_times(
     draft: CalendarDraft, starts_at: datetime, now: datetime
-) -> list[tuple[str, bool | list[str], Callable[[], str]]]:
+) -> list[tuple[str, bool | list[str], Callable[[], Text]]]:
     weekly, both = bool(draft.weekdays), draft.from_time is not None and draft.until_time is not None
     clock = draft.from_time is not None or draft.until_time is not None
     ends = draft.ends_at
     return [
-        ("from_time", weekly and not both, lambda: "a weekly calendar says from_time and until_time"),
-        ("weekdays", clock and not weekly, lambda: "times of the day need days of the week"),
-        ("ends_at", not weekly and ends is None, lambda: "must be said, unless the calendar is weekly"),
-        ("ends_at", ends is not None and ends <= starts_at, lambda: "must be later than starts_at"),
-        ("ends_at", ends is not None and ends <= now, lambda: "must lie ahead"),
+        ("from_time", weekly and not both, lambda: _("a weekly calendar says from_time and until_time")),
+        ("weekdays", clock and not weekly, lambda: _("times of the day need days of the week")),
+        ("ends_at", not weekly and ends is None, lambda: _("must be said, unless the calendar is weekly")),
+        ("ends_at", ends is not None and ends <= starts_at, lambda: _("must be later than starts_at")),
+        ("ends_at", ends is not None and ends <= now, lambda: _("must lie ahead")),
     ]
 
 

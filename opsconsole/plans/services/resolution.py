@@ -6,6 +6,8 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import operation
@@ -36,18 +38,21 @@ def resolve_step(*, plan_id: UUID, step_id: UUID, outcome: str, evidence: str, r
     step = access.step_of(plan, step_id)
     if outcome not in OUTCOMES or not evidence.strip():
         raise PlanInvalid(
-            "A step is resolved as succeeded or failed, with the evidence for it.",
+            _("A step is resolved as succeeded or failed, with the evidence for it."),
             errors={
                 key: [problem]
                 for key, problem, wrong in (
-                    ("outcome", "must be succeeded or failed", outcome not in OUTCOMES),
-                    ("evidence", "must not be empty", not evidence.strip()),
+                    ("outcome", _("must be succeeded or failed"), outcome not in OUTCOMES),
+                    ("evidence", _("must not be empty"), not evidence.strip()),
                 )
                 if wrong
             },
         )
     if step.status != StepState.UNKNOWN:
-        raise StepNotUnknown(f"The step is {step.state.label}; only an unknown step can be resolved.", step=step.seq)
+        raise StepNotUnknown(
+            format_lazy(_("The step is {state}; only an unknown step can be resolved."), state=step.state.label),
+            step=step.seq,
+        )
     answer = (
         Done({"reference": reference, "resolved_by": actor.name, "evidence": evidence})
         if outcome == "succeeded"

@@ -245,7 +245,8 @@ def _straight_on(lease: Lease, wishes: leases.Wishes, answers: Sequence[tuple[St
     plain = answers and all(step.status == StepState.RUNNING and isinstance(answer, Done) for step, answer in answers)
     if not plain or wishes.late or wishes.cancel or wishes.pause:
         return None
-    marked = steps.mark_running(lease, after=max(step.seq for step, _ in answers))
+    last = max(step.seq for step, _ in answers)
+    marked = steps.mark_running(lease, after=last, most=type_named(lease.plan_type).straight_on)
     return Next(Turn.CALL, marked, starting=marked) if marked else None
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import operation
 from opsconsole.core.states import WrongState
@@ -23,7 +26,9 @@ def stage_plan(*, plan_id: UUID, actor: Actor) -> Plan:
     plan = access.plan_for(actor, plan_id, "stage")
     if plan.status != PlanState.DRAFT:
         raise WrongState(
-            f"The plan is {plan.state.label}; only a draft can be staged.", status=plan.status, wanted="staged"
+            format_lazy(_("The plan is {state}; only a draft can be staged."), state=plan.state.label),
+            status=plan.status,
+            wanted="staged",
         )
     stage(plan, actor=actor)
     return plan

@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django import forms
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -13,8 +14,8 @@ from django.utils.translation import ngettext
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, OptionalReasonForm, Press, ReasonForm, done
-from opsconsole.core.admin.display import Text
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 from opsconsole.treasury import access, selectors
 from opsconsole.treasury.errors import PayoutInvalid
 from opsconsole.treasury.models import Payout
@@ -126,7 +127,9 @@ def _ids(actor: Actor, named: list[str]) -> list[UUID]:
     found = selectors.ids_by_external_id(access.visible_payouts(actor), named)
     unknown: list[Any] = [name for name in named if name not in found]
     if unknown:
+        names = ", ".join(unknown[:10])
         raise PayoutInvalid(
-            f"There is no payout {', '.join(unknown[:10])}.", errors={NAMED: [f"unknown: {', '.join(unknown[:10])}"]}
+            format_lazy(_("There is no payout {names}."), names=names),
+            errors={NAMED: [format_lazy(_("unknown: {names}"), names=names)]},
         )
     return [found[name] for name in named]

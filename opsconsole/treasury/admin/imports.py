@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, ActionForm, Press, done
-from opsconsole.core.admin.display import Text
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 from opsconsole.treasury.errors import ImportRefused
 from opsconsole.treasury.models import Payout
 from opsconsole.treasury.payout_facts import COLUMNS
@@ -79,10 +79,10 @@ class ImportPayouts(Action[None]):
                 actor=press.actor,
             )
         except ImportRefused as error:
-            told = [str(line) for line in bad[:SHOWN]]
+            told: list[Text] = [line.told for line in bad[:SHOWN]]
             if len(bad) > SHOWN:
                 told.append(now_("… and %(count)s more.") % {"count": display.number(len(bad) - SHOWN)})
-            raise ImportRefused(error.message, errors={"file": told}) from error
+            raise ImportRefused(error.told, errors={"file": told}) from error
 
 
 def _lines(file: Any) -> Iterator[GoodLine | BadLine]:

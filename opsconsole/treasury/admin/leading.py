@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Button
 from opsconsole.core.admin.base import actor_of
-from opsconsole.core.admin.display import Text
+from opsconsole.core.texts import Text
 from opsconsole.plans.admin.drafting import DraftPlan
 from opsconsole.plans.models import Plan
 from opsconsole.treasury.models import Instruction

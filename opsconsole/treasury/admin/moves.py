@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.admin import display
-from opsconsole.core.admin.display import Text
+from opsconsole.core.texts import Text
 from opsconsole.treasury.states import TransferKind
 
 _WORDS: Final[dict[TransferKind, tuple[Text, str]]] = {

@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Button
-from opsconsole.core.admin.display import Text
 from opsconsole.core.admin.pages import Section, Table
+from opsconsole.core.texts import Text
 from opsconsole.plans.models import Plan
 from opsconsole.treasury.admin.leading import draft_button, may_see, payment_link
 from opsconsole.treasury.admin.moves import OF_PAYMENTS, move_label

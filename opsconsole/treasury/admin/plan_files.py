@@ -9,6 +9,7 @@ from typing import Final
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext as now_
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.admin import display
 from opsconsole.core.errors import NotFound
@@ -55,7 +56,7 @@ def stored_file(bank: str, digest: str) -> bytes:
         if storage.exists(path):
             with storage.open(path) as stored:
                 return bytes(stored.read())
-    raise NotFound("The file is no longer in the storage.", bank=bank, digest=digest)
+    raise NotFound(_("The file is no longer in the storage."), bank=bank, digest=digest)
 
 
 def _account_url(named: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
@@ -105,7 +106,7 @@ class AccountFacts(Kind):
         """The account's id, if the actor may see it."""
         account = by_uuid(Account, subject) or Account.objects.filter(iban=subject.replace(" ", "")).first()
         if account is None or not access.sees_account(actor, pk=str(account.pk)):
-            raise SubjectNotFound("There is no such account.", subject=subject)
+            raise SubjectNotFound(_("There is no such account."), subject=subject)
         return str(account.pk)
 
     def lock(self, subject_id: str) -> None:
@@ -116,7 +117,9 @@ class AccountFacts(Kind):
         """What changes, and what is on its way from the account."""
         account = _the_account(subject_id)
         if "iban" in values and account.kind != AccountKind.SETTLEMENT:
-            raise ChangeRefused("Only a settlement account has an IBAN.", errors={"iban": ["not for this account"]})
+            raise ChangeRefused(
+                _("Only a settlement account has an IBAN."), errors={"iban": [_("not for this account")]}
+            )
         changed = [name for name in ("iban", "name") if name in values and getattr(account, name) != values[name]]
         if "iban" in changed:
             _require_free_iban(values["iban"])
@@ -161,4 +164,5 @@ def _the_account(subject_id: str) -> Account:
 def _require_free_iban(iban: str) -> None:
     taken = Account.objects.filter(iban=iban).first()
     if taken is not None:
-        raise ChangeRefused(f"The account {taken.name} has this IBAN.", errors={"iban": ["is taken"]})
+        said = format_lazy(_("The account {account} has this IBAN."), account=taken.name)
+        raise ChangeRefused(said, errors={"iban": [_("is taken")]})

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.conf import settings
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
@@ -149,7 +150,8 @@ class NewBank(Kind):
     def describe(self, subject_id: str, values: Mapping[str, Any]) -> Described:
         """Everything about it; refuses a code that is taken."""
         if Bank.objects.filter(code=subject_id).exists():
-            raise ChangeRefused(f"There is a bank {subject_id} already.", errors={"code": ["is taken"]})
+            said = format_lazy(_("There is a bank {bank} already."), bank=subject_id)
+            raise ChangeRefused(said, errors={"code": [_("is taken")]})
         new = _typed(values)
         _require_workable(values["gateway"], {"base_url": "", "key_id": "", "secret": "", **new})
         after = _shown(new) | {"code": values["code"], "gateway": values["gateway"]}
@@ -200,10 +202,10 @@ def _require_workable(gateway: str, facts: Mapping[str, Any]) -> None:
         return
     missing = [name for name in ("base_url", "key_id", "secret") if not facts.get(name)]
     if missing:
-        problems = {name: ["an HTTP gateway needs it"] for name in missing}
-        raise Invalid(f"An HTTP gateway needs {', '.join(missing)}.", errors=problems)
+        problems = {name: [_("an HTTP gateway needs it")] for name in missing}
+        raise Invalid(format_lazy(_("An HTTP gateway needs {names}."), names=", ".join(missing)), errors=problems)
     if settings.PRODUCTION and not str(facts["base_url"]).startswith("https://"):
-        raise Invalid("A bank is spoken to by https.", errors={"base_url": ["must begin with https://"]})
+        raise Invalid(_("A bank is spoken to by https."), errors={"base_url": [_("must begin with https://")]})
     # It checks its settings as it is made; raises BadGateway, which is Invalid.
     HttpGateway(
         HttpSettings(base_url=facts["base_url"], key_id=facts["key_id"], secret=str(_plain(facts["secret"])))

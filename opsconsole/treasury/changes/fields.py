@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from stdnum import bic as bic_numbers
 from stdnum import iban as iban_numbers
@@ -20,7 +21,7 @@ class BicField(PlainText):
         try:
             return str(bic_numbers.validate(super().to_internal_value(data)))
         except ValidationError as error:
-            raise serializers.ValidationError("is not a BIC: eight or eleven letters and digits") from error
+            raise serializers.ValidationError(_("is not a BIC: eight or eleven letters and digits")) from error
 
 
 class IbanField(PlainText):
@@ -32,7 +33,7 @@ class IbanField(PlainText):
         try:
             number = str(iban_numbers.validate(text, check_country=False))
         except ValidationError as error:
-            raise serializers.ValidationError("is not an IBAN, or fails its check digits") from error
+            raise serializers.ValidationError(_("is not an IBAN, or fails its check digits")) from error
         if not number.isascii():
-            raise serializers.ValidationError("is not an IBAN")
+            raise serializers.ValidationError(_("is not an IBAN"))
         return number

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
@@ -48,7 +49,7 @@ class Beneficiary(Kind):
         """The payout's id, if the actor may see payouts."""
         payout = by_uuid(Payout, subject) or Payout.objects.filter(external_id=subject).first()
         if payout is None or not actor.may("treasury.view_payout"):
-            raise SubjectNotFound("There is no such payout.", subject=subject)
+            raise SubjectNotFound(_("There is no such payout."), subject=subject)
         return str(payout.pk)
 
     def lock(self, subject_id: str) -> None:
@@ -60,7 +61,10 @@ class Beneficiary(Kind):
         payout = _the_payout(subject_id)
         if payout.status in FIXED_PAYOUTS:
             raise ChangeRefused(
-                f"The payout is {payout.state.label}; only one that no plan has hold of can be changed.",
+                format_lazy(
+                    _("The payout is {state}; only one that no plan has hold of can be changed."),
+                    state=payout.state.label,
+                ),
                 status=payout.status,
             )
         raw = {column: str(values.get(column, getattr(payout, column))) for column in COLUMNS}
@@ -68,7 +72,8 @@ class Beneficiary(Kind):
             facts = read_facts(raw)
         except FactsRefused as refused:
             problems: Any = {column: [why] for column, why in refused.problems.items()}
-            raise Invalid(f"It cannot be paid like that: {refused}.", errors=problems) from refused
+            said = format_lazy(_("It cannot be paid like that: {why}."), why=refused.told)
+            raise Invalid(said, errors=problems) from refused
         changed = [name for name in BENEFICIARY if getattr(facts, name) != getattr(payout, name)]
         likewise = Payout.objects.filter(iban=facts.iban).exclude(pk=payout.pk).exists()
         warnings = () if likewise or "iban" not in changed else ("No other payout here has ever gone to this IBAN.",)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from opsconsole.changes.errors import SubjectNotFound
 from opsconsole.core.actors import Actor
 from opsconsole.core.errors import NotFound
@@ -16,7 +19,7 @@ def bank_named(subject: str, actor: Actor) -> Bank:
     """The bank of this code or id; raises SubjectNotFound for one that the actor may not see."""
     bank = bank_by(subject)
     if not access.sees_bank(actor, bank.code):
-        raise SubjectNotFound(f"There is no bank {subject}.", subject=subject)
+        raise _no_bank(subject)
     return bank
 
 
@@ -24,8 +27,12 @@ def bank_by(subject: str) -> Bank:
     """The bank of this code or id, whoever asks; raises SubjectNotFound."""
     bank = by_uuid(Bank, subject) or Bank.objects.filter(code=subject).first()
     if bank is None:
-        raise SubjectNotFound(f"There is no bank {subject}.", subject=subject)
+        raise _no_bank(subject)
     return bank
+
+
+def _no_bank(subject: str) -> SubjectNotFound:
+    return SubjectNotFound(format_lazy(_("There is no bank {bank}."), bank=subject), subject=subject)
 
 
 def by_uuid(model: Any, subject: str) -> Any:
@@ -39,5 +46,5 @@ def by_uuid(model: Any, subject: str) -> Any:
 def still_there(row: Any) -> Any:
     """The row; raises NotFound where it is gone."""
     if row is None:
-        raise NotFound("What should be changed is no longer there.")
+        raise NotFound(_("What should be changed is no longer there."))
     return row

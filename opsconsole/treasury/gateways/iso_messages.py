@@ -17,6 +17,8 @@ from xml.etree.ElementTree import Element, ParseError  # noqa: S405 - names only
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.errors import Invalid
 from opsconsole.treasury.gateways.base import PaymentState
@@ -102,12 +104,16 @@ def read_bank_file(stream: BinaryIO) -> Iterator[Item]:
     try:
         yield from _Reader().read(stream)
     except DefusedXmlException as error:
-        raise BankFileInvalid("The file declares a document type or entities, which no bank's file does.") from error
+        raise BankFileInvalid(_("The file declares a document type or entities, which no bank's file does.")) from error
     except ParseError as error:
         line, column = error.position
-        raise BankFileInvalid(f"The file is no well-formed XML at line {line}, column {column}.", line=line) from error
+        told = format_lazy(
+            _("The file is no well-formed XML at line {line}, column {column}."), line=line, column=column
+        )
+        raise BankFileInvalid(told, line=line) from error
     except (LookupError, UnicodeError, ValueError) as error:  # an encoding that nobody knows, or is none
-        raise BankFileInvalid(f"The file cannot be decoded: {str(error)[:MAX_TEXT]}.") from error
+        why = str(error)[:MAX_TEXT]
+        raise BankFileInvalid(format_lazy(_("The file cannot be decoded: {error}."), error=why)) from error
 
 
 class _Reader:
@@ -130,7 +136,7 @@ class _Reader:
             else:
                 yield from self._leave(element)
         if self._header is None:
-            raise BankFileInvalid("The file has no message header.")
+            raise BankFileInvalid(_("The file has no message header."))
 
     def _enter(self, element: Element) -> None:
         if not self._way:
@@ -139,9 +145,10 @@ class _Reader:
         self._kept_before.append(self._kept)
         self._kept += 1
         if len(self._way) > MAX_DEPTH:
-            raise BankFileInvalid(f"The file is nested deeper than {MAX_DEPTH} elements.")
+            raise BankFileInvalid(format_lazy(_("The file is nested deeper than {most} elements."), most=MAX_DEPTH))
         if self._kept > MAX_KEPT:
-            raise BankFileInvalid(f"The file has more than {MAX_KEPT} elements in or beside one of its transactions.")
+            told = _("The file has more than {most} elements in or beside one of its transactions.")
+            raise BankFileInvalid(format_lazy(told, most=MAX_KEPT))
         if _name(element) in ("Ntry", "OrgnlPmtInfAndSts"):
             self._lines_in[_name(element)] = 0
 
@@ -152,7 +159,7 @@ class _Reader:
                 if isinstance(item, Header):
                     self._header = item
                 elif self._header is None:
-                    raise BankFileInvalid("The file has no message header before its content.")
+                    raise BankFileInvalid(_("The file has no message header before its content."))
                 yield item
         self._way.pop()
         kept_before = self._kept_before.pop()
@@ -163,7 +170,7 @@ class _Reader:
     def _number(self) -> int:
         self._numbers += 1
         if self._numbers > MAX_LINES:
-            raise BankFileInvalid(f"The file has more than {MAX_LINES} lines.")
+            raise BankFileInvalid(format_lazy(_("The file has more than {most} lines."), most=MAX_LINES))
         for level in self._lines_in:
             self._lines_in[level] += 1
         return self._numbers
@@ -172,7 +179,8 @@ class _Reader:
         for element in reversed(self._way):
             if _name(element) == name:
                 return element
-        raise BankFileInvalid(f"An element stands outside {name}, where it has no meaning.")
+        told = _("An element stands outside {element}, where it has no meaning.")
+        raise BankFileInvalid(format_lazy(told, element=name))
 
     # Both
 
@@ -184,7 +192,7 @@ class _Reader:
     def transaction_status(self, element: Element) -> Iterator[Item]:
         said = _text(element, "TxSts")
         if not said:
-            raise BankFileInvalid("A transaction has no status.")
+            raise BankFileInvalid(_("A transaction has no status."))
         original = _find(element, "OrgnlTxRef")
         amount = _find(original, "Amt/InstdAmt") if original is not None else None
         yield self._status(
@@ -256,7 +264,7 @@ class _Reader:
             return
         amount, currency = _money(_find(element, "Amt"))
         if amount is None:
-            raise BankFileInvalid("A closing balance has no amount.")
+            raise BankFileInvalid(_("A closing balance has no amount."))
         statement = self._statement()
         yield Closing(
             account=_text(statement, "Acct/Id/IBAN"),
@@ -298,7 +306,7 @@ class _Reader:
         said = _text(entry, "Sts/Cd") or _text(entry, "Sts")
         direction = _direction(about) or _direction(entry)
         if direction not in ("CRDT", "DBIT"):
-            raise BankFileInvalid("An entry is neither a credit nor a debit.")
+            raise BankFileInvalid(_("An entry is neither a credit nor a debit."))
         reversal = _text(entry, "RvslInd") in ("true", "1")
         returned = _find(about, "RtrInf")
         state, odd = _meaning(direction, reversal=reversal or returned is not None)
@@ -341,15 +349,16 @@ _FORGOTTEN: Final = frozenset({"TxInfAndSts", "OrgnlPmtInfAndSts", "Bal", "TxDtl
 
 
 def _schema_of(root: Element) -> str:
-    space, _, name = root.tag.removeprefix("{").rpartition("}")
+    space, _brace, name = root.tag.removeprefix("{").rpartition("}")
     match = _NAMESPACE.fullmatch(space)
     supported = ", ".join(f"{kind}.001.{versions[0]:02} to {versions[-1]:02}" for kind, versions in VERSIONS.items())
     if name != "Document" or match is None:
-        raise BankFileInvalid(f"The file is no ISO 20022 message; these can be imported: {supported}.")
+        told = _("The file is no ISO 20022 message; these can be imported: {supported}.")
+        raise BankFileInvalid(format_lazy(told, supported=supported))
     if int(match[2]) not in VERSIONS.get(match[1], ()):
-        raise BankFileInvalid(
-            f"The file is a {match[1]}.001.{match[2]}; these can be imported: {supported}.", schema=match[0][-15:]
-        )
+        told = _("The file is a {schema}; these can be imported: {supported}.")
+        schema = f"{match[1]}.001.{match[2]}"
+        raise BankFileInvalid(format_lazy(told, schema=schema, supported=supported), schema=match[0][-15:])
     return f"{match[1]}.001.{match[2]}"
 
 
@@ -376,13 +385,14 @@ def _money(element: Element | None) -> tuple[Decimal | None, str]:
         return None, ""
     currency = element.get("Ccy", "")
     if _CURRENCY.fullmatch(currency) is None:
-        raise BankFileInvalid(f"An amount is in {currency[:10]!r}, which is no currency.")
+        told = _("An amount is in {currency}, which is no currency.")
+        raise BankFileInvalid(format_lazy(told, currency=repr(currency[:10])))
     return _amount((element.text or "").strip()), currency
 
 
 def _amount(text: str) -> Decimal:
     if _AMOUNT.fullmatch(text) is None:
-        raise BankFileInvalid(f"{text[:40]!r} is no amount.")
+        raise BankFileInvalid(format_lazy(_("{text} is no amount."), text=repr(text[:40])))
     return Decimal(text)
 
 
@@ -399,7 +409,8 @@ def _moment(balance: Element) -> datetime:
             return parsed.replace(tzinfo=parsed.tzinfo or UTC)
         return datetime.combine(date.fromisoformat(day[:10]), time(23, 59, 59), UTC)
     except ValueError as error:
-        raise BankFileInvalid(f"{(moment or day)[:40]!r} is no date of a balance.") from error
+        told = format_lazy(_("{text} is no date of a balance."), text=repr((moment or day)[:40]))
+        raise BankFileInvalid(told) from error
 
 
 def _reason(information: Element | None) -> str:

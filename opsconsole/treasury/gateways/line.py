@@ -26,6 +26,7 @@ from uuid import uuid4
 
 import structlog
 import urllib3
+from django.utils.translation import gettext_lazy as _
 from urllib3.exceptions import (
     ClosedPoolError,
     ConnectTimeoutError,
@@ -116,9 +117,9 @@ class Line:
     def __init__(self, settings: HttpSettings, breaker: Breaker) -> None:
         address = urlsplit(settings.base_url)
         if address.scheme not in {"https", "http"} or not address.hostname or address.query or address.username:
-            raise BadGateway("A bank's address is https://host[:port][/path].", base_url=settings.base_url)
+            raise BadGateway(_("A bank's address is https://host[:port][/path]."), base_url=settings.base_url)
         if address.scheme == "http" and not (settings.allow_plain_http or _is_loopback(address.hostname)):
-            raise BadGateway("A bank on another machine is spoken to by https.", base_url=settings.base_url)
+            raise BadGateway(_("A bank on another machine is spoken to by https."), base_url=settings.base_url)
         self._address = address
         self._prefix = address.path.rstrip("/")
         self._settings = settings

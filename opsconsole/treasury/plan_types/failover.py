@@ -13,15 +13,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, Final
 
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import Operation
+from opsconsole.core.texts import Text
 from opsconsole.plans.errors import NothingToDo
 from opsconsole.plans.models import Plan, Step
 from opsconsole.plans.outcomes import Outcome
 from opsconsole.plans.states import Direction
 from opsconsole.plans.types import AccountImpact, Impact, StepDraft
+from opsconsole.plans.warnings import declare
 from opsconsole.treasury import access, exposure, payload_fields
 from opsconsole.treasury.errors import RouteRefused
 from opsconsole.treasury.models import Account, Bank, Route
@@ -32,6 +36,7 @@ from opsconsole.treasury.states import AccountKind, AccountState, BankState
 STEP: Final = "route"
 CORRIDOR: Final = re.compile(r"[A-Z]{3}/(?:[A-Z]{2}|\*)", re.ASCII)
 MOST_CORRIDORS: Final = 500
+# Stored in English; `core.admin.phrases` has them, and those of `exposure`, for pages in other languages.
 THEN: Final = {
     exposure.WAITING: "follow the new route",
     exposure.STAGED: "their plans drift: staged afresh by the new route when executed, with new approvals",
@@ -40,14 +45,39 @@ THEN: Final = {
     exposure.ON_ITS_WAY: "stay on their way",
 }
 
+NO_ACCOUNT: Final = declare("no_account", _("{bank} has no open account for {corridors}: these stay where they are."))
+TOO_LITTLE_MONEY: Final = declare(
+    "too_little_money",
+    _(
+        "The account {account} holds {balance} {currency}, less than the {sum} that come to it: sweep money there"
+        " first."
+    ),
+)
+PLANS_DRIFT: Final = declare(
+    "plans_drift",
+    ngettext_lazy(
+        "{count} payment is in a plan that is staged: that plan drifts, and needs new approvals.",
+        "{count} payments are in plans that are staged: each of these drifts, and needs new approvals.",
+        "count",
+    ),
+)
+RUNS_KEEP_THEIR_WAY: Final = declare(
+    "runs_keep_their_way",
+    ngettext_lazy(
+        "{count} payment is in a run that is going: it keeps the old way. Pause the bank to stop it.",
+        "{count} payments are in a run that is going: they keep the old way. Pause the bank to stop them.",
+        "count",
+    ),
+)
+
 
 def _bank(key: str) -> payload_fields.Reader:
     def read(payload: dict[str, Any]) -> str:
         value = payload.get(key)
         if not isinstance(value, str) or not Bank.objects.filter(code=value).exists():
-            raise ValueError(payload_fields.NO_BANK)
+            raise payload_fields.Wrong(payload_fields.NO_BANK)
         if key == "to_bank" and value == payload.get("from_bank"):
-            raise ValueError("must be another bank than from_bank")
+            raise payload_fields.Wrong(_("must be another bank than from_bank"))
         return value
 
     return read
@@ -59,7 +89,7 @@ def _corridors(payload: dict[str, Any]) -> list[str] | None:
         return None
     good = isinstance(value, list) and 0 < len(value) <= MOST_CORRIDORS
     if not good or not all(isinstance(one, str) and CORRIDOR.fullmatch(one) for one in value):
-        raise ValueError("must be a list of corridors such as EUR/FR, or EUR/* for any other country")
+        raise payload_fields.Wrong(_("must be a list of corridors such as EUR/FR, or EUR/* for any other country"))
     return sorted(set(value))
 
 
@@ -115,6 +145,9 @@ class Failover(RecordPlanType):
     break_glass = True
     label = _("Failover")
     summary = _("Lead the corridors of one bank through another; payouts that wait follow.")
+    irreversible = _(
+        "What is paid through the new bank meanwhile stays paid: rolling back leads the routes back, and nothing else."
+    )
     example: ClassVar[dict[str, Any]] = {"from_bank": "sandbox", "to_bank": "sandbox2", "corridors": ["EUR/*"]}
 
     def parse(self, payload: dict[str, Any]) -> dict[str, Any]:
@@ -130,17 +163,20 @@ class Failover(RecordPlanType):
         """Nothing is reserved; raises RouteRefused or NothingToDo where no route could be led over."""
         to_bank = Bank.objects.get(code=plan.payload["to_bank"])
         if to_bank.status != BankState.ACTIVE:
-            raise RouteRefused(f"{to_bank.name} is paused: nothing is led there.", bank=to_bank.code)
+            said = format_lazy(_("{bank} is paused: nothing is led there."), bank=to_bank.name)
+            raise RouteRefused(said, bank=to_bank.code)
         leading = _routes(plan)
         missing = sorted(set(plan.payload["corridors"] or ()) - {route.corridor for route in leading})
         if missing:
-            raise RouteRefused(
-                f"{', '.join(missing)} do not lead through {plan.payload['from_bank']}.", corridors=missing
+            said = format_lazy(
+                _("{corridors} do not lead through {bank}."),
+                corridors=", ".join(missing),
+                bank=plan.payload["from_bank"],
             )
+            raise RouteRefused(said, corridors=missing)
         moves, left = _moves(plan)
         if not moves:
-            why = f"{to_bank.name} has no open account for {', '.join(left)}" if left else "no route leads there"
-            raise NothingToDo(f"No route of {plan.payload['from_bank']} can be led over: {why}.", corridors=left)
+            raise NothingToDo(_nothing_moves(plan.payload["from_bank"], to_bank, left), corridors=left)
 
     def steps(self, plan: Plan) -> Iterable[StepDraft]:
         """One a route."""
@@ -171,11 +207,10 @@ class Failover(RecordPlanType):
                 **details,
             },
             warnings=_warnings(plan, left, to_pay, found),
-            irreversible="What is paid through the new bank meanwhile stays paid: rolling back leads the routes back,"
-            " and nothing else.",
+            irreversible=self.irreversible,
         )
 
-    def drift(self, plan: Plan) -> list[str]:
+    def drift(self, plan: Plan) -> list[Text]:
         """Routes that no longer lead as they did, or accounts that can no longer pay."""
         now, left = _moves(plan)
         corridors = {move.key: move.route.corridor for move in now}
@@ -184,19 +219,24 @@ class Failover(RecordPlanType):
             (step.payload["route"], step.payload["from_account_id"], step.payload["to_account_id"]): step.payload
             for step in staged
         }
-        found = [
-            f"{payload['corridor']} would no longer be led from {payload['from_account']} to {payload['to_account']}."
+        found: list[Text] = [
+            format_lazy(
+                _("{corridor} would no longer be led from {from_account} to {to_account}."),
+                corridor=payload["corridor"],
+                from_account=payload["from_account"],
+                to_account=payload["to_account"],
+            )
             for key, payload in approved.items()
             if key not in corridors
         ]
         found += [
-            f"{corridor} would be led elsewhere too, or otherwise."
+            format_lazy(_("{corridor} would be led elsewhere too, or otherwise."), corridor=corridor)
             for key, corridor in corridors.items()
             if key not in approved
         ]
         to_bank = Bank.objects.get(code=plan.payload["to_bank"])
         if to_bank.status != BankState.ACTIVE:
-            found.append(f"{to_bank.name} is paused.")
+            found.append(format_lazy(_("{bank} is paused."), bank=to_bank.name))
         return found
 
     def do(self) -> Operation[Any, Outcome]:
@@ -206,6 +246,17 @@ class Failover(RecordPlanType):
     def undo(self) -> Operation[Any, Outcome]:
         """Lead it back."""
         return routes.lead_route_back
+
+
+def _nothing_moves(from_bank: str, to_bank: Bank, left: list[str]) -> Text:
+    if not left:
+        return format_lazy(_("No route of {bank} can be led over: no route leads there."), bank=from_bank)
+    return format_lazy(
+        _("No route of {bank} can be led over: {other} has no open account for {corridors}."),
+        bank=from_bank,
+        other=to_bank.name,
+        corridors=", ".join(left),
+    )
 
 
 def _routes(plan: Plan) -> list[Route]:
@@ -260,19 +311,14 @@ def _warnings(
 ) -> list[dict[str, Any]]:
     warnings: list[dict[str, Any]] = []
     if left:
-        message = f"{plan.payload['to_bank']} has no open account for {', '.join(left)}: these stay where they are."
-        warnings.append({"code": "no_account", "message": message})
-    for line in to_pay:
-        if line.balance_before < line.sum:
-            message = (
-                f"The account {line.account} holds {line.balance_before} {line.currency}, less than the {line.sum} that"
-                " come to it: sweep money there first."
-            )
-            warnings.append({"code": "too_little_money", "message": message})
+        warnings.append(NO_ACCOUNT.of(bank=plan.payload["to_bank"], corridors=", ".join(left)))
+    warnings += [
+        TOO_LITTLE_MONEY.of(account=line.account, balance=line.balance_before, currency=line.currency, sum=line.sum)
+        for line in to_pay
+        if line.balance_before < line.sum
+    ]
     if staged := found.count(exposure.STAGED):
-        message = f"{staged} payments are in plans that are staged: each of these drifts, and needs new approvals."
-        warnings.append({"code": "plans_drift", "message": message})
+        warnings.append(PLANS_DRIFT.of(count=staged))
     if going := found.count(exposure.GOING):
-        message = f"{going} payments are in a run that is going: they keep the old way. Pause the bank to stop them."
-        warnings.append({"code": "runs_keep_their_way", "message": message})
+        warnings.append(RUNS_KEEP_THEIR_WAY.of(count=going))
     return warnings

@@ -7,30 +7,60 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 from stdnum import iban as iban_numbers
 from stdnum.exceptions import ValidationError
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import Operation
+from opsconsole.core.texts import Text
 from opsconsole.plans.models import Plan
 from opsconsole.plans.outcomes import Outcome
 from opsconsole.plans.types import Impact, StepDraft
+from opsconsole.plans.warnings import declare
 from opsconsole.treasury import access, exposure, payload_fields
 from opsconsole.treasury.models import IBAN, Account, Freeze, Payout
+from opsconsole.treasury.payload_fields import Wrong
 from opsconsole.treasury.plan_types.records import RecordPlanType
 from opsconsole.treasury.services import freezes
 from opsconsole.treasury.states import AccountKind, AccountState, BankState, FreezeKind
 
 STEP: Final = "freeze"
 MAX_MERCHANT: Final = 100
-NO_ACCOUNT: Final = "must be the id or the IBAN of a settlement account of ours"
+NO_ACCOUNT: Final = _("must be the id or the IBAN of a settlement account of ours")
+
+FROZEN_BY_PLANS: Final = declare(
+    "already_frozen", _("{subject} is frozen already, by {plans}: it stays frozen until each of these is lifted.")
+)
+FROZEN_OTHERWISE: Final = declare(
+    "already_frozen", _("{subject} is frozen already, by no plan: it stays frozen when this is rolled back.")
+)
+UNKNOWN_SUBJECT: Final = {
+    FreezeKind.BENEFICIARY: declare(
+        "unknown_subject", _("No payout names the beneficiary {subject}: is it the right one?")
+    ),
+    FreezeKind.MERCHANT: declare("unknown_subject", _("No payout names the merchant {subject}: is it the right one?")),
+}
+LAST_ACCOUNT: Final = declare(
+    "last_account",
+    _("No other account in {currency} is open: nothing in {currency} is paid without {account}."),
+)
+RUNS_STOP: Final = declare(
+    "runs_stop",
+    ngettext_lazy(
+        "{count} payment is in a run that is going: it stops before it, with all that follow.",
+        "{count} payments are in a run that is going: it stops before the next of them, with all that follow.",
+        "count",
+    ),
+)
 
 
 def _subject(payload: dict[str, Any]) -> str:
     value = payload.get("subject")
     if value not in FreezeKind.values:
-        raise ValueError(f"must be one of {', '.join(FreezeKind.values)}")
+        raise Wrong(format_lazy(_("must be one of {names}"), names=", ".join(FreezeKind.values)))
     return str(value)
 
 
@@ -38,7 +68,7 @@ def _id(payload: dict[str, Any]) -> str:
     value, kind = payload.get("id"), payload.get("subject")
     said = value.strip() if isinstance(value, str) else ""
     if not said:
-        raise ValueError("must say what is frozen: an account's id or IBAN, a beneficiary's IBAN, or a merchant's id")
+        raise Wrong(_("must say what is frozen: an account's id or IBAN, a beneficiary's IBAN, or a merchant's id"))
     match kind:
         case FreezeKind.ACCOUNT:
             return _account_id(said)
@@ -46,7 +76,7 @@ def _id(payload: dict[str, Any]) -> str:
             return _iban(said)
         case _:
             if len(said) > MAX_MERCHANT or not said.isprintable():
-                raise ValueError(f"must be printable, and {MAX_MERCHANT} characters at most")
+                raise Wrong(format_lazy(_("must be printable, and {most} characters at most"), most=MAX_MERCHANT))
             return said
 
 
@@ -57,7 +87,7 @@ def _account_id(said: str) -> str:
     except ValueError:
         account = accounts.filter(iban=said.replace(" ", "").upper()).first()
     if account is None:
-        raise ValueError(NO_ACCOUNT)
+        raise Wrong(NO_ACCOUNT)
     return str(account.pk)
 
 
@@ -68,7 +98,7 @@ def _iban(said: str) -> str:
     except ValidationError:
         number = ""
     if not said.isascii() or re.fullmatch(IBAN, number) is None:
-        raise ValueError("must be an IBAN, with the right check digits")
+        raise Wrong(_("must be an IBAN, with the right check digits"))
     return str(number)
 
 
@@ -86,6 +116,10 @@ class FreezeSubject(RecordPlanType):
     break_glass = True
     label = _("Freeze")
     summary = _("Nothing is paid to or from an account, a beneficiary or a merchant until this is rolled back.")
+    irreversible = _(
+        "What a bank has been sent is on its way: freezing neither stops nor recalls it."
+        " What comes back to a frozen account is booked."
+    )
     example: ClassVar[dict[str, Any]] = {
         "subject": "beneficiary",
         "id": "DE89370400440532013000",
@@ -121,16 +155,16 @@ class FreezeSubject(RecordPlanType):
             accounts=found.accounts(),
             details={"frozen": _subject_of(plan)[2], **found.as_details()},
             warnings=[*_standing(plan), *_unknown(plan), *_last_of(plan), *_going(found)],
-            irreversible="What a bank has been sent is on its way: freezing neither stops nor recalls it."
-            " What comes back to a frozen account is booked.",
+            irreversible=self.irreversible,
         )
 
-    def drift(self, plan: Plan) -> list[str]:
+    def drift(self, plan: Plan) -> list[Text]:
         """An account whose IBAN has changed since it was staged."""
         kind, subject, shown = _subject_of(plan)
         staged = plan.estimated_impact or {}
         if kind == FreezeKind.ACCOUNT and staged.get("frozen") != shown:
-            return [f"The account {subject} has the IBAN {shown} by now, not {staged.get('frozen')}."]
+            told = _("The account {account} has the IBAN {iban} by now, not {before}.")
+            return [format_lazy(told, account=subject, iban=shown, before=staged.get("frozen"))]
         return []
 
     def do(self) -> Operation[Any, Outcome]:
@@ -166,11 +200,9 @@ def _standing(plan: Plan) -> list[dict[str, Any]]:
     kind, subject, shown = _subject_of(plan)
     live = Freeze.objects.filter(kind=kind, subject=subject, lifted_at=None).select_related("plan")
     if others := sorted(freeze.plan.external_id for freeze in live):
-        message = f"{shown} is frozen already, by {', '.join(others)}: it stays frozen until each of these is lifted."
-        return [{"code": "already_frozen", "message": message}]
+        return [FROZEN_BY_PLANS.of(subject=shown, plans=", ".join(others))]
     if kind == FreezeKind.ACCOUNT and Account.objects.filter(pk=subject, status=AccountState.FROZEN).exists():
-        message = f"{shown} is frozen already, by no plan: it stays frozen when this is rolled back."
-        return [{"code": "already_frozen", "message": message}]
+        return [FROZEN_OTHERWISE.of(subject=shown)]
     return []
 
 
@@ -182,7 +214,7 @@ def _unknown(plan: Plan) -> list[dict[str, Any]]:
     }.get(kind)
     if known is None or known.exists():
         return []
-    return [{"code": "unknown_subject", "message": f"No payout names the {kind.value} {shown}: is it the right one?"}]
+    return [UNKNOWN_SUBJECT[kind].of(subject=shown)]
 
 
 def _last_of(plan: Plan) -> list[dict[str, Any]]:
@@ -198,13 +230,9 @@ def _last_of(plan: Plan) -> list[dict[str, Any]]:
     ).exclude(pk=account.pk)
     if others.exists():
         return []
-    message = f"No other account in {account.currency} is open: nothing in {account.currency} is paid without {shown}."
-    return [{"code": "last_account", "message": message}]
+    return [LAST_ACCOUNT.of(currency=account.currency, account=shown)]
 
 
 def _going(found: exposure.Exposure) -> list[dict[str, Any]]:
     going = found.count(exposure.GOING)
-    if not going:
-        return []
-    message = f"{going} payments are in a run that is going: it stops before the next of them, with all that follow."
-    return [{"code": "runs_stop", "message": message}]
+    return [RUNS_STOP.of(count=going)] if going else []

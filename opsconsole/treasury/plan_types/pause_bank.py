@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import Operation
+from opsconsole.core.texts import Text
 from opsconsole.plans.errors import NothingToDo
 from opsconsole.plans.models import Plan
 from opsconsole.plans.outcomes import Outcome
 from opsconsole.plans.types import Impact, StepDraft
+from opsconsole.plans.warnings import declare
 from opsconsole.treasury import access, exposure, payload_fields
 from opsconsole.treasury.models import Account, Bank, Route
 from opsconsole.treasury.plan_types.records import RecordPlanType
@@ -21,11 +25,27 @@ from opsconsole.treasury.states import AccountKind, AccountState, BankState
 
 STEP: Final = "pause"
 
+LAST_BANK: Final = declare(
+    "last_bank",
+    _("No other active bank has an account in {currency}: nothing in {currency} is paid until {bank} is resumed."),
+)
+ROUTES_LEAD_HERE: Final = declare(
+    "routes_lead_here", _("{corridors} lead through {bank}: a failover leads them elsewhere.")
+)
+RUNS_STOP: Final = declare(
+    "runs_stop",
+    ngettext_lazy(
+        "{count} payment is in a run that is going: it stops before its next payment here.",
+        "{count} payments are in a run that is going: it stops before its next payment here.",
+        "count",
+    ),
+)
+
 
 def _bank(payload: dict[str, Any]) -> str:
     value = payload.get("bank")
     if not isinstance(value, str) or not Bank.objects.filter(code=value).exists():
-        raise ValueError(payload_fields.NO_BANK)
+        raise payload_fields.Wrong(payload_fields.NO_BANK)
     return value
 
 
@@ -39,6 +59,7 @@ class PauseBank(RecordPlanType):
     break_glass = True
     label = _("Pause a bank")
     summary = _("Nothing new goes to a bank until this is rolled back; what is on its way stays on its way.")
+    irreversible = _("What the bank has been sent is on its way: pausing neither stops nor recalls it.")
     example: ClassVar[dict[str, Any]] = {"bank": "sandbox", "reason": "It answers errors since 08:40."}
 
     def parse(self, payload: dict[str, Any]) -> dict[str, Any]:
@@ -54,7 +75,7 @@ class PauseBank(RecordPlanType):
         """Nothing is reserved; raises NothingToDo for a bank that is paused."""
         bank = _bank_of(plan)
         if bank.status != BankState.ACTIVE:
-            raise NothingToDo(f"{bank.name} is paused already.", bank=bank.code)
+            raise NothingToDo(format_lazy(_("{bank} is paused already."), bank=bank.name), bank=bank.code)
 
     def steps(self, plan: Plan) -> Iterable[StepDraft]:
         """One: the bank."""
@@ -76,15 +97,17 @@ class PauseBank(RecordPlanType):
             accounts=found.accounts(),
             details=found.as_details(),
             warnings=[*_last_of(bank), *_going(found)],
-            irreversible="What the bank has been sent is on its way: pausing neither stops nor recalls it.",
+            irreversible=self.irreversible,
         )
 
-    def drift(self, plan: Plan) -> list[str]:
+    def drift(self, plan: Plan) -> list[Text]:
         """Somebody has paused it since."""
         bank = Bank.objects.filter(code=plan.payload["bank"]).first()
         if bank is None:
-            return [f"There is no bank {plan.payload['bank']} any more."]
-        return [] if bank.status == BankState.ACTIVE else [f"{bank.name} is paused already."]
+            return [format_lazy(_("There is no bank {bank} any more."), bank=plan.payload["bank"])]
+        if bank.status == BankState.ACTIVE:
+            return []
+        return [format_lazy(_("{bank} is paused already."), bank=bank.name)]
 
     def do(self) -> Operation[Any, Outcome]:
         """Pause."""
@@ -106,28 +129,13 @@ def _last_of(bank: Bank) -> list[dict[str, Any]]:
     elsewhere = set(
         settlement.filter(bank__status=BankState.ACTIVE).exclude(bank=bank).values_list("currency", flat=True)
     )
-    warnings: list[dict[str, Any]] = [
-        {
-            "code": "last_bank",
-            "message": f"No other active bank has an account in {currency}: nothing in {currency} is paid until"
-            f" {bank.name} is resumed.",
-        }
-        for currency in sorted(own - elsewhere)
-    ]
+    warnings = [LAST_BANK.of(currency=currency, bank=bank.name) for currency in sorted(own - elsewhere)]
     corridors = [route.corridor for route in Route.objects.filter(bank=bank).order_by("currency", "country")]
     if corridors:
-        warnings.append(
-            {
-                "code": "routes_lead_here",
-                "message": f"{', '.join(corridors)} lead through {bank.name}: a failover leads them elsewhere.",
-            }
-        )
+        warnings.append(ROUTES_LEAD_HERE.of(corridors=", ".join(corridors), bank=bank.name))
     return warnings
 
 
 def _going(found: exposure.Exposure) -> list[dict[str, Any]]:
     going = found.count(exposure.GOING)
-    if not going:
-        return []
-    message = f"{going} payments are in a run that is going: it stops before its next payment here."
-    return [{"code": "runs_stop", "message": message}]
+    return [RUNS_STOP.of(count=going)] if going else []

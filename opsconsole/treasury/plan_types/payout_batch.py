@@ -12,15 +12,18 @@ from uuid import UUID
 
 from django.db import connection
 from django.utils import timezone
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
-from opsconsole.core.errors import RuleBroken, Unavailable
+from opsconsole.core.errors import RuleBroken
+from opsconsole.core.texts import Text
 from opsconsole.plans.errors import NothingToDo
 from opsconsole.plans.models import Plan, Run, Step
 from opsconsole.plans.outcomes import Answered, CannotTell, Outcome, Probed, Skipped
 from opsconsole.plans.states import Direction
 from opsconsole.plans.types import AccountImpact, EvidenceFile, Impact, PlanType, StepDraft
-from opsconsole.treasury import payload_fields, reservations, submissions
+from opsconsole.treasury import closures, payload_fields, reservations, submissions
 from opsconsole.treasury.answers import probed, recalled, submitted
 from opsconsole.treasury.bank_calls import (
     by_bank,
@@ -37,7 +40,6 @@ from opsconsole.treasury.gateways import base
 from opsconsole.treasury.gateways.base import FileGateway, PaymentGateway
 from opsconsole.treasury.models import Bank
 from opsconsole.treasury.orders import (
-    MOST_SHOWN,
     Planned,
     changed_payouts,
     file_step,
@@ -47,6 +49,8 @@ from opsconsole.treasury.orders import (
     transliterated,
 )
 from opsconsole.treasury.payout_evidence import rendered_files
+from opsconsole.treasury.plan_types.payout_warnings import warnings_of
+from opsconsole.treasury.plan_types.sentences import disagreements, holds_less, not_active
 from opsconsole.treasury.states import GatewayKind
 from opsconsole.treasury.submissions import Turn
 
@@ -64,12 +68,18 @@ class PayoutBatch(PlanType):
     name = "payout_batch"
     label = _("Payout batch")
     summary = _("Pay what is due by a date, oldest first, stopping before a total would be passed.")
+    irreversible = _(
+        "A payment that the bank has executed can only be asked back from the payee or paid again:"
+        " rolling back recalls what the bank has not executed and says what it could not."
+    )
     example: ClassVar[dict[str, Any]] = {
         "currency": "EUR",
         "cutoff_date": "2025-08-01",
         "total_amount": 250000,
         "simulate_before_execute": True,
     }
+
+    straight_on: ClassVar[int] = 48
 
     # --- content ---
 
@@ -90,10 +100,18 @@ class PayoutBatch(PlanType):
         if not reserved:
             rest = self._left_out(plan)
             raise NothingToDo(
-                f"No payout in {payload['currency']} that is due by {payload['cutoff_date']} fits this plan:"
-                f" {rest.beyond_total} would pass the total, {rest.unroutable} have no open route"
-                " (there is none, or its bank is paused or its account frozen),"
-                f" {rest.frozen} are frozen.",
+                format_lazy(
+                    _(
+                        "No payout in {currency} that is due by {day} fits this plan: {beyond} would pass the total,"
+                        " {unroutable} have no open route (there is none, or its bank is paused or its account"
+                        " frozen), {frozen} are frozen."
+                    ),
+                    currency=payload["currency"],
+                    day=payload["cutoff_date"],
+                    beyond=rest.beyond_total,
+                    unroutable=rest.unroutable,
+                    frozen=rest.frozen,
+                ),
                 due=rest.beyond_total + rest.unroutable + rest.frozen,
             )
 
@@ -119,15 +137,30 @@ class PayoutBatch(PlanType):
         for line in lines:
             if line.balance < line.sum:
                 raise InsufficientFunds(
-                    f"The account {line.iban} holds {line.balance} {line.currency}; the plan pays {line.sum} from it.",
+                    format_lazy(
+                        _("The account {account} holds {balance} {currency}; the plan pays {sum} from it."),
+                        account=line.iban,
+                        balance=line.balance,
+                        currency=line.currency,
+                        sum=line.sum,
+                    ),
                     account=line.iban,
                     balance=line.balance,
                     needed=line.sum,
                 )
             if line.balance - line.swept < line.sum:
                 raise InsufficientFunds(
-                    f"Of the {line.balance} {line.currency} on the account {line.iban}, {line.swept} are promised to"
-                    f" sweeps; the plan pays {line.sum} from it.",
+                    format_lazy(
+                        _(
+                            "Of the {balance} {currency} on the account {account}, {promised} are promised to sweeps;"
+                            " the plan pays {sum} from it."
+                        ),
+                        balance=line.balance,
+                        currency=line.currency,
+                        account=line.iban,
+                        promised=line.swept,
+                        sum=line.sum,
+                    ),
                     account=line.iban,
                     balance=line.balance,
                     promised=line.swept,
@@ -153,36 +186,55 @@ class PayoutBatch(PlanType):
                 "not_taken": {"count": rest.beyond_total, "sum": f"{rest.beyond_sum:f}"},
                 "transliterated": transliterated(plan),
             },
-            warnings=_warnings(plan, rest),
-            irreversible="A payment that the bank has executed can only be asked back from the payee or paid again:"
-            " rolling back recalls what the bank has not executed and says what it could not.",
+            warnings=warnings_of(plan, rest),
+            irreversible=self.irreversible,
         )
 
-    def drift(self, plan: Plan) -> list[str]:
+    def drift(self, plan: Plan) -> list[Text]:
         """What differs now from what was staged."""
         approved = plan.estimated_impact or {}
         lines = reservations.account_lines(plan)
-        found: list[str] = []
+        found: list[Text] = []
         count = sum(line.count for line in lines)
         if count != approved.get("count"):
-            found.append(f"{count} payouts are ready to be paid, not {approved.get('count')}.")
+            ready = ngettext_lazy(
+                "{count} payout is ready to be paid, not {before}.",
+                "{count} payouts are ready to be paid, not {before}.",
+                count,
+            )
+            found.append(format_lazy(ready, count=count, before=approved.get("count")))
         expected = {line["account"]: line for line in approved.get("accounts", [])}
         for line in lines:
             was = expected.pop(line.iban, None)
             if was is None or Decimal(was["sum"]) != line.sum:
-                before = "nothing" if was is None else f"{was['sum']}"
-                found.append(f"{line.sum} {line.currency} would be paid from {line.iban}, not {before}.")
+                found.append(_otherwise(line, None if was is None else was["sum"]))
             if line.balance < line.sum:
-                found.append(f"The account {line.iban} holds {line.balance} {line.currency}, less than {line.sum}.")
+                found.append(holds_less(line.iban, line.balance, line.currency, line.sum))
             if line.bank_status != "active" or line.account_status != "active":
-                found.append(f"The account {line.iban} or its bank {line.bank} is not active.")
-        found += [f"Nothing would be paid from {account} any more." for account in expected]
+                found.append(not_active(line.iban, line.bank))
         found += [
-            f"{count} payments of {corridor} would go through {account} by now."
+            format_lazy(_("Nothing would be paid from {account} any more."), account=account) for account in expected
+        ]
+        found += [
+            format_lazy(
+                ngettext_lazy(
+                    "{count} payment of {corridor} would go through {account} by now.",
+                    "{count} payments of {corridor} would go through {account} by now.",
+                    count,
+                ),
+                count=count,
+                corridor=corridor,
+                account=account,
+            )
             for corridor, account, count in reservations.led_elsewhere(plan)
         ]
         if frozen := reservations.frozen_since(plan):
-            found.append(f"{frozen} payments are to a beneficiary, or of a merchant, that is frozen by now.")
+            now_frozen = ngettext_lazy(
+                "{count} payment is to a beneficiary, or of a merchant, that is frozen by now.",
+                "{count} payments are to a beneficiary, or of a merchant, that is frozen by now.",
+                frozen,
+            )
+            found.append(format_lazy(now_frozen, count=frozen))
         return found + changed_payouts(plan)
 
     def release(self, plan: Plan) -> None:
@@ -195,7 +247,8 @@ class PayoutBatch(PlanType):
             return
         gone = reservations.reopen_failed(plan)
         if gone:
-            raise RuleBroken(f"{', '.join(gone)} can no longer be paid by this plan.", payouts=gone)
+            said = format_lazy(_("{payouts} can no longer be paid by this plan."), payouts=", ".join(gone))
+            raise RuleBroken(said, payouts=gone)
 
     # --- doing ---
 
@@ -204,16 +257,9 @@ class PayoutBatch(PlanType):
 
         Raises Unavailable when a bank that should say so does not answer.
         """
-        found = self.drift(plan)
+        found = super().simulate(plan)
         for line in reservations.account_lines(plan):
-            bank = Bank.objects.get(code=line.bank)
-            match gateway_for(bank).balance(line.iban):
-                case base.Balance(available=available) if available < line.sum:
-                    found.append(f"{bank.name} says {line.iban} has {available} available, less than {line.sum}.")
-                case base.Absent():
-                    found.append(f"{bank.name} does not know the account {line.iban}.")
-                case base.NoAnswer(detail=detail):
-                    raise Unavailable(f"{bank.name} does not answer: {detail}")
+            found += disagreements(Bank.objects.get(code=line.bank), line.iban, line.sum)
         return found
 
     def execute(self, steps: Sequence[Step]) -> list[Outcome]:
@@ -243,6 +289,10 @@ class PayoutBatch(PlanType):
                         control_sum=Decimal(step.payload["control_sum"]),
                     )
         return [outcomes[step.pk] for step in steps]
+
+    def held_back(self, steps: Sequence[Step]) -> bool:
+        """Whether a bank, account, beneficiary or merchant of these was closed since."""
+        return closures.any_closed([step.pk for step in steps])
 
     def compensate(self, steps: Sequence[Step]) -> list[Outcome]:
         """Recall what each step sent, if the bank has not executed it."""
@@ -328,32 +378,9 @@ class PayoutBatch(PlanType):
         )
 
 
-def _warnings(plan: Plan, rest: reservations.LeftOut) -> list[dict[str, Any]]:
-    warnings: list[dict[str, Any]] = []
-    if rest.unroutable:
-        warnings.append(
-            {
-                "code": "unroutable",
-                "message": f"{rest.unroutable} due payouts ({rest.unroutable_sum}) have no open route and stay behind:"
-                " there is none, or its bank is paused or its account frozen.",
-            }
-        )
-    if rest.frozen:
-        warnings.append(
-            {
-                "code": "frozen",
-                "message": f"{rest.frozen} due payouts ({rest.frozen_sum}) are to a beneficiary, or of a merchant, that"
-                " is frozen, and stay behind.",
-            }
-        )
-    alike, first = reservations.likely_duplicates(plan, limit=MOST_SHOWN)
-    if alike:
-        warnings.append(
-            {
-                "code": "likely_duplicates",
-                "message": f"{alike} payouts look like another one that is being paid, or was: same payee and amount"
-                f" within {reservations.DUPLICATE_DAYS} days.",
-                "payouts": first,
-            }
-        )
-    return warnings
+def _otherwise(line: reservations.AccountLine, before: str | None) -> Text:
+    if before is None:
+        told = _("{sum} {currency} would be paid from {account}, not nothing.")
+    else:
+        told = _("{sum} {currency} would be paid from {account}, not {before}.")
+    return format_lazy(told, sum=line.sum, currency=line.currency, account=line.iban, before=before)

@@ -4,31 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from django.db import connection
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from opsconsole.core.actors import Actor
-from opsconsole.core.errors import RuleBroken, Unavailable
+from opsconsole.core.errors import RuleBroken
+from opsconsole.core.texts import Text
 from opsconsole.plans.errors import NothingToDo, PlanInvalid
 from opsconsole.plans.models import Plan, Run, Step
 from opsconsole.plans.outcomes import Answered, Done, NeverHappened, NotStarted, Outcome, Probed, Refused
 from opsconsole.plans.states import Direction
 from opsconsole.plans.types import AccountImpact, Impact, PlanType, Scope, StepDraft
+from opsconsole.plans.warnings import Template, declare
 from opsconsole.treasury import access, promises, sweep_calls, sweep_submissions, sweeps
-from opsconsole.treasury.bank_gateways import gateway_for
 from opsconsole.treasury.errors import AccountFrozen, BankPaused
-from opsconsole.treasury.gateways import base
 from opsconsole.treasury.gateways.credit_transfer import problems_of
 from opsconsole.treasury.models import Account, Bank
 from opsconsole.treasury.payload_fields import NO_BANK, read_payload, refuse
+from opsconsole.treasury.plan_types.sentences import disagreements, holds_less, not_active
 from opsconsole.treasury.states import AccountState, BankState, GatewayKind
 from opsconsole.treasury.sweep_calls import CAME_BACK, SENT_BACK, Executed
 from opsconsole.treasury.sweep_payload import READERS
 from opsconsole.treasury.sweep_submissions import Turn
 from opsconsole.treasury.sweeps import SWEEP, Line, Source
+
+OTHER_BANK: Final = declare(
+    "other_bank", _("{bank} is another bank: each of these is a real payment through the source's bank.")
+)
+CLOSED: Final = declare("closed", _("These accounts or their banks are not active and are left alone."))
+NOTHING_TO_SWEEP: Final = declare(
+    "nothing_to_sweep", _("These accounts hold nothing above the minimum that is not promised elsewhere.")
+)
+PROMISED: Final = declare("promised", _("These accounts hold money that is promised to other plans and stays there."))
 
 
 class SweepAccounts(PlanType):
@@ -37,6 +49,10 @@ class SweepAccounts(PlanType):
     name = "sweep"
     label = _("Sweep")
     summary = _("Move what accounts hold above a minimum to one account.")
+    irreversible = _(
+        "Rolling back recalls what a bank has not executed; what it has goes back from the target by"
+        " payments of their own, which cost their fees and need the money to be there."
+    )
     example: ClassVar[dict[str, Any]] = {
         "currency": "EUR",
         "source_bank": "sandbox",
@@ -49,13 +65,12 @@ class SweepAccounts(PlanType):
     def parse(self, payload: dict[str, Any]) -> dict[str, Any]:
         """`{currency, source_accounts | source_bank, target_account, keep_minimum, simulate_before_execute?}`."""
         parsed = read_payload(self.name, payload, READERS)
-        errors: dict[str, list[str]] = {}
+        errors: dict[str, list[Text]] = {}
         if (parsed["source_accounts"] is None) == (parsed["source_bank"] is None):
-            errors["source_accounts"] = ["either the accounts or source_bank says where the money comes from"]
+            errors["source_accounts"] = [_("either the accounts or source_bank says where the money comes from")]
         if parsed["target_account"] in (parsed["source_accounts"] or ()):
-            errors["target_account"] = ["is one of the accounts that are swept"]
-        if errors:
-            raise PlanInvalid("The payload of the sweep is not valid.", errors={"payload": errors})
+            errors["target_account"] = [_("is one of the accounts that are swept")]
+        refuse(self.name, errors)
         return parsed
 
     def require_sight(self, payload: dict[str, Any], actor: Actor) -> None:
@@ -63,11 +78,14 @@ class SweepAccounts(PlanType):
         if actor.may("treasury.view_account"):
             return
         unseen = [one for one in payload["source_accounts"] or () if not access.sees_account(actor, iban=one)]
-        errors = {"source_accounts": [f"{one} is no account of ours" for one in unseen]} if unseen else {}
+        errors: dict[str, list[Text]] = {}
+        if unseen:
+            foreign = _("{iban} is no account of ours")
+            errors["source_accounts"] = [format_lazy(foreign, iban=one) for one in unseen]
         if payload["source_bank"] is not None and not access.sees_bank(actor, payload["source_bank"]):
             errors["source_bank"] = [NO_BANK]
         if not access.sees_account(actor, iban=payload["target_account"]):
-            errors["target_account"] = ["is no account of ours"]
+            errors["target_account"] = [_("is no account of ours")]
         refuse(self.name, errors)
 
     def reserve(self, plan: Plan) -> None:
@@ -82,14 +100,29 @@ class SweepAccounts(PlanType):
             unknown = missing or [payload["source_bank"]]
             field = "source_accounts" if payload["source_accounts"] else "source_bank"
             raise PlanInvalid(
-                f"There is no settlement account in {payload['currency']} to sweep: {', '.join(unknown)}.",
-                errors={"payload": {field: [f"has no settlement account in {payload['currency']}"]}},
+                format_lazy(
+                    _("There is no settlement account in {currency} to sweep: {names}."),
+                    currency=payload["currency"],
+                    names=", ".join(unknown),
+                ),
+                errors={
+                    "payload": {
+                        field: [format_lazy(_("has no settlement account in {currency}"), currency=payload["currency"])]
+                    }
+                },
             )
         if not sweeps.reserve(plan, found, target=target.pk, currency=payload["currency"]):
             raise NothingToDo(
-                f"No account holds more than {payload['keep_minimum']} {payload['currency']} that could be swept:"
-                f" {sum(1 for one in found if not one.open)} are frozen or at a paused bank,"
-                f" {sum(1 for one in found if one.promised)} have promised money to other plans.",
+                format_lazy(
+                    _(
+                        "No account holds more than {minimum} {currency} that could be swept: {closed} are frozen or"
+                        " at a paused bank, {promised} have promised money to other plans."
+                    ),
+                    minimum=payload["keep_minimum"],
+                    currency=payload["currency"],
+                    closed=sum(1 for one in found if not one.open),
+                    promised=sum(1 for one in found if one.promised),
+                ),
                 accounts=[source.iban for source in found],
             )
 
@@ -97,9 +130,13 @@ class SweepAccounts(PlanType):
         """A transfer for each account."""
         lines = sweeps.planned(plan)
         for line in lines:
-            problems = [] if line.gateway == GatewayKind.HTTP else [str(one) for one in problems_of([line.order])]
+            problems = [] if line.gateway == GatewayKind.HTTP else list(problems_of([line.order]))
             if problems:
-                raise RuleBroken(f"{line.iban} cannot be swept by a file: {problems[0]}", problems=problems)
+                said = _("{account} cannot be swept by a file: {first}")
+                raise RuleBroken(
+                    format_lazy(said, account=line.iban, first=problems[0].told),
+                    problems=[str(problem) for problem in problems],
+                )
             yield StepDraft(
                 kind=SWEEP,
                 payload={
@@ -166,29 +203,34 @@ class SweepAccounts(PlanType):
                 ],
             },
             warnings=_warnings(plan, lines, target),
-            irreversible="Rolling back recalls what a bank has not executed; what it has goes back from the target by"
-            " payments of their own, which cost their fees and need the money to be there.",
+            irreversible=self.irreversible,
         )
 
-    def drift(self, plan: Plan) -> list[str]:
+    def drift(self, plan: Plan) -> list[Text]:
         """What differs now from what was staged: an account that no longer covers its amount, or is closed."""
         lines = sweeps.planned(plan)
         approved = plan.estimated_impact or {}
-        found: list[str] = []
+        found: list[Text] = []
         if len(lines) != approved.get("count"):
-            found.append(f"{len(lines)} accounts are ready to be swept, not {approved.get('count')}.")
+            ready = ngettext_lazy(
+                "{count} account is ready to be swept, not {before}.",
+                "{count} accounts are ready to be swept, not {before}.",
+                len(lines),
+            )
+            found.append(format_lazy(ready, count=len(lines), before=approved.get("count")))
         staged = {step.pk: step.payload for step in Step.objects.filter(pk__in=[one.step_id for one in lines])}
         for line in lines:
             if line.balance < line.amount:
-                found.append(f"The account {line.iban} holds {line.balance} {line.currency}, less than {line.amount}.")
+                found.append(holds_less(line.iban, line.balance, line.currency, line.amount))
             if not line.is_open:
-                found.append(f"The account {line.iban} or its bank {line.bank} is not active.")
+                found.append(not_active(line.iban, line.bank))
             was = staged.get(line.step_id, {}) if line.step_id else {}
             now = {"account": line.iban, "target": line.target_iban, "amount": f"{line.amount:f}"}
             if any(was.get(name) != value for name, value in now.items()):
-                found.append(f"The transfer from {line.iban} has changed since it was staged.")
+                changed = _("The transfer from {account} has changed since it was staged.")
+                found.append(format_lazy(changed, account=line.iban))
         if lines and not lines[0].target_open:
-            found.append(f"The account {lines[0].target_iban} or its bank {lines[0].target_bank} is not active.")
+            found.append(not_active(lines[0].target_iban, lines[0].target_bank))
         return found
 
     def release(self, plan: Plan) -> None:
@@ -208,16 +250,9 @@ class SweepAccounts(PlanType):
 
     def simulate(self, plan: Plan) -> list[str]:
         """The plan against the records, and each account at an HTTP bank against what that bank says it holds."""
-        found = self.drift(plan)
+        found = super().simulate(plan)
         for line in sweeps.planned(plan):
-            bank = Bank.objects.get(code=line.bank)
-            match gateway_for(bank).balance(line.iban):
-                case base.Balance(available=available) if available < line.amount:
-                    found.append(f"{bank.name} says {line.iban} has {available} available, less than {line.amount}.")
-                case base.Absent():
-                    found.append(f"{bank.name} does not know the account {line.iban}.")
-                case base.NoAnswer(detail=detail):
-                    raise Unavailable(f"{bank.name} does not answer: {detail}")
+            found += disagreements(Bank.objects.get(code=line.bank), line.iban, line.amount)
         return found
 
     def execute(self, steps: Sequence[Step]) -> list[Outcome]:
@@ -273,18 +308,29 @@ def _target_of(plan: Plan) -> Account:
     payload = plan.payload
     target = sweeps.settlement_account(payload["target_account"], payload["currency"])
     if target is None:
+        currency = payload["currency"]
         raise PlanInvalid(
-            f"There is no settlement account {payload['target_account']} in {payload['currency']}.",
-            errors={"payload": {"target_account": [f"is no settlement account in {payload['currency']}"]}},
+            format_lazy(
+                _("There is no settlement account {account} in {currency}."),
+                account=payload["target_account"],
+                currency=currency,
+            ),
+            errors={
+                "payload": {
+                    "target_account": [format_lazy(_("is no settlement account in {currency}"), currency=currency)]
+                }
+            },
         )
     return target
 
 
 def _refuse_closed(target: Account) -> None:
     if target.bank.status != BankState.ACTIVE:
-        raise BankPaused(f"{target.bank.name} is paused: nothing new goes to it.", bank=target.bank.name)
+        said = format_lazy(_("{name} is paused: nothing new goes to it."), name=target.bank.name)
+        raise BankPaused(said, bank=target.bank.name)
     if target.status != AccountState.ACTIVE:
-        raise AccountFrozen(f"The account {target.iban} is frozen: nothing is paid to or from it.", account=target.iban)
+        said = format_lazy(_("The account {name} is frozen: nothing is paid to or from it."), name=target.iban)
+        raise AccountFrozen(said, account=target.iban)
 
 
 def _sources(plan: Plan, target: Account) -> list[Source]:
@@ -301,33 +347,14 @@ def _sources(plan: Plan, target: Account) -> list[Source]:
 def _warnings(plan: Plan, lines: Sequence[Line], target: Account) -> list[dict[str, Any]]:
     taken = {line.iban for line in lines}
     own = {line.iban: line.amount for line in lines}
-    warnings: list[dict[str, Any]] = []
     found = _sources(plan, target)
-    for code, message, accounts in (
-        (
-            "other_bank",
-            f"{target.bank.name} is another bank: each of these is a real payment through the source's bank.",
-            [line.iban for line in lines if not line.is_internal],
-        ),
-        (
-            "closed",
-            "These accounts or their banks are not active and are left alone.",
-            [s.iban for s in found if not s.open],
-        ),
-        (
-            "nothing_to_sweep",
-            "These accounts hold nothing above the minimum that is not promised elsewhere.",
-            [source.iban for source in found if source.open and source.iban not in taken],
-        ),
-        (
-            "promised",
-            "These accounts hold money that is promised to other plans and stays there.",
-            [source.iban for source in found if source.promised > own.get(source.iban, 0)],
-        ),
-    ):
-        if accounts:
-            warnings.append({"code": code, "message": message, "accounts": accounts})
-    return warnings
+    told: list[tuple[Template, dict[str, Any], list[str]]] = [
+        (OTHER_BANK, {"bank": target.bank.name}, [line.iban for line in lines if not line.is_internal]),
+        (CLOSED, {}, [source.iban for source in found if not source.open]),
+        (NOTHING_TO_SWEEP, {}, [source.iban for source in found if source.open and source.iban not in taken]),
+        (PROMISED, {}, [source.iban for source in found if source.promised > own.get(source.iban, 0)]),
+    ]
+    return [template.of(also={"accounts": accounts}, **facts) for template, facts, accounts in told if accounts]
 
 
 # --- what the answers mean ---

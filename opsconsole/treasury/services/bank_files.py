@@ -17,6 +17,8 @@ from uuid import UUID
 from django.core.files.base import File
 from django.db import connection
 from django.db.models.functions import Now
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.faults import crashpoint
@@ -95,7 +97,7 @@ def inspect_file(*, stream: BinaryIO, name: str) -> tuple[Facts, list[Closing]]:
         running.update(block)
         size += len(block)
         if size > MAX_BYTES:
-            raise BankFileInvalid(f"The file is larger than {MAX_BYTES // 1024**2} MB.")
+            raise BankFileInvalid(format_lazy(_("The file is larger than {most} MB."), most=MAX_BYTES // 1024**2))
     stream.seek(0)
     header, lines, closings = Header("", ""), 0, []
     for item in read_bank_file(stream):
@@ -173,7 +175,11 @@ def finish_file(*, file_id: UUID, lines: int, closings: Sequence[Closing], actor
     if file.status == BankFileState.IMPORTED:
         return file
     if file.lines_read != lines:
-        raise BankFileInvalid(f"{file.lines_read} of {lines} lines are taken in; import the file again.")
+        raise BankFileInvalid(
+            format_lazy(
+                _("{count} of {all} lines are taken in; import the file again."), count=file.lines_read, all=lines
+            )
+        )
     balances = _state_balances(file, closings)
     file.move_to(BankFileState.IMPORTED)
     file.finished_at = Now()

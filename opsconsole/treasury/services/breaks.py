@@ -6,6 +6,8 @@ from typing import Final
 from uuid import UUID
 
 from django.db.models.functions import Now
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.errors import Invalid
@@ -24,9 +26,8 @@ def resolve_break(*, break_id: UUID, reason: str, actor: Actor) -> Break:
     found = access.break_for(actor, break_id)
     said = reason.strip()
     if not said or len(said) > MAX_REASON:
-        raise Invalid(
-            "A break is resolved with a reason.", errors={"reason": [f"must say why, in up to {MAX_REASON} characters"]}
-        )
+        why = format_lazy(_("must say why, in up to {most} characters"), most=MAX_REASON)
+        raise Invalid(_("A break is resolved with a reason."), errors={"reason": [why]})
     found.move_to(BreakState.RESOLVED)
     found.resolution, found.resolved_by, found.resolved_at = said, actor.name, Now()
     found.save(update_fields=["status", "resolution", "resolved_by", "resolved_at"])

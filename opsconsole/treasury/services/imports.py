@@ -11,9 +11,13 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import uuid4
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from opsconsole.core.actors import Actor
 from opsconsole.core.faults import crashpoint
 from opsconsole.core.operations import operation
+from opsconsole.core.texts import Text
 from opsconsole.journal.record import Subject, record
 from opsconsole.treasury.errors import FileRefused, ImportRefused
 from opsconsole.treasury.payout_facts import COLUMNS, PayoutFacts
@@ -124,7 +128,11 @@ def import_payouts_whole(
         crashpoint("treasury.import.in_chunk")
     if totals.refused:
         raise ImportRefused(
-            f"{totals.refused} of {totals.lines} lines are refused, so nothing was loaded.",
+            format_lazy(
+                _("{count} of {all} lines are refused, so nothing was loaded."),
+                count=totals.refused,
+                all=totals.lines,
+            ),
             refused=totals.refused,
             lines=totals.lines,
         )
@@ -158,11 +166,13 @@ def _load(lines: Sequence[GoodLine | BadLine]) -> tuple[Totals, list[BadLine]]:
     return counted, sorted(bad, key=lambda line: line.number)
 
 
-def _differs(facts: PayoutFacts, standing: tuple[object, ...] | None) -> str:
+def _differs(facts: PayoutFacts, standing: tuple[object, ...] | None) -> Text:
     if standing is None:
-        return "was just removed by somebody else; import the file again"
+        return _("was just removed by somebody else; import the file again")
     differing = [name for name, ours, theirs in zip(COLUMNS, facts.row, standing, strict=True) if ours != theirs]
-    return f"is there already with another {', '.join(differing)}" if differing else ""
+    if not differing:
+        return ""
+    return format_lazy(_("is there already with another {columns}"), columns=", ".join(differing))
 
 
 def _journal(counted: Totals, *, file_name: str, import_id: str, actor: Actor) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import operation
 from opsconsole.core.states import WrongState
@@ -34,7 +37,11 @@ def create_payout(*, facts: PayoutFacts, actor: Actor) -> tuple[Payout, bool]:
         record(actor, "payout.created", payout, after=dict(zip(COLUMNS, facts.row, strict=True)))
     elif differing := [name for name in COLUMNS if getattr(payout, name) != getattr(facts, name)]:
         raise ExternalIdTaken(
-            f"There is a payout {facts.external_id} with another {', '.join(differing)}.",
+            format_lazy(
+                _("There is a payout {payout} with another {columns}."),
+                payout=facts.external_id,
+                columns=", ".join(differing),
+            ),
             external_id=facts.external_id,
             differs=differing,
         )
@@ -72,7 +79,8 @@ def release_payout(*, payout_id: UUID, actor: Actor, reason: str = "") -> Payout
     """Make a held payout payable again; raises WrongState for one that is not held."""
     payout = access.payout_for(actor, payout_id)
     if payout.status != PayoutState.HELD:
-        raise WrongState(f"The payout is {payout.state.label}; only a held one is released.", status=payout.status)
+        said = format_lazy(_("The payout is {state}; only a held one is released."), state=payout.state.label)
+        raise WrongState(said, status=payout.status)
     payout.hold_reason = ""
     return _move(payout, PayoutState.PAYABLE, "payout.released", actor=actor, reason=_said(reason, needed=False))
 
@@ -83,7 +91,9 @@ def retry_payout(*, payout_id: UUID, reason: str, actor: Actor) -> Payout:
     payout = access.payout_for(actor, payout_id)
     if payout.status not in (PayoutState.FAILED, PayoutState.RETURNED):
         raise WrongState(
-            f"The payout is {payout.state.label}; only a failed or returned one is paid again.",
+            format_lazy(
+                _("The payout is {state}; only a failed or returned one is paid again."), state=payout.state.label
+            ),
             status=payout.status,
         )
     payout.plan = None
@@ -103,7 +113,12 @@ def _move_all(payouts: Sequence[Payout], state: PayoutState, verb: str, *, actor
     others = [payout.external_id for payout in payouts if payout.status != wanted]
     if others:
         raise WrongState(
-            f"{', '.join(others[:MOST_NAMED])} cannot become {state.label}: only what is {wanted.label} can.",
+            format_lazy(
+                _("{payouts} cannot become {state}: only what is {wanted} can."),
+                payouts=", ".join(others[:MOST_NAMED]),
+                state=state.label,
+                wanted=wanted.label,
+            ),
             payouts=others,
             wanted=wanted.value,
         )
@@ -118,7 +133,9 @@ def _said(reason: str, *, needed: bool = True) -> str:
     said = reason.strip()
     if len(said) > MAX_REASON or (needed and not said):
         raise PayoutInvalid(
-            f"A reason of up to {MAX_REASON} characters is needed.",
-            errors={"reason": [f"must be {int(needed)} to {MAX_REASON} characters"]},
+            format_lazy(_("A reason of up to {most} characters is needed."), most=MAX_REASON),
+            errors={
+                "reason": [format_lazy(_("must be {least} to {most} characters"), least=int(needed), most=MAX_REASON)]
+            },
         )
     return said

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import operation
 from opsconsole.journal.record import record
@@ -101,10 +104,17 @@ def _way(route: Route, account: Account) -> dict[str, Any]:
 
 def _check(route: Route, account: Account) -> None:
     if account.kind != AccountKind.SETTLEMENT:
-        raise RouteRefused(f"{account.name} is not a settlement account.", account=account.pk)
+        told = format_lazy(_("{account} is not a settlement account."), account=account.name)
+        raise RouteRefused(told, account=account.pk)
     if account.currency != route.currency:
-        raise RouteRefused(f"{account.name} is kept in {account.currency}, not {route.currency}.", account=account.pk)
+        told = format_lazy(
+            _("{account} is kept in {currency}, not {wanted}."),
+            account=account.name,
+            currency=account.currency,
+            wanted=route.currency,
+        )
+        raise RouteRefused(told, account=account.pk)
     if account.status != AccountState.ACTIVE:
-        raise RouteRefused(f"{account.name} is frozen.", account=account.pk)
+        raise RouteRefused(format_lazy(_("{account} is frozen."), account=account.name), account=account.pk)
     if account.bank.status != BankState.ACTIVE:
-        raise RouteRefused(f"{account.bank.name} is paused.", bank=account.bank_id)
+        raise RouteRefused(format_lazy(_("{bank} is paused."), bank=account.bank.name), bank=account.bank_id)

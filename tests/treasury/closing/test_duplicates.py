@@ -58,7 +58,7 @@ def test_two_of_one_plan_are_one_pair(bare: World, staged: Callable[..., Plan]) 
         payout(name, amount="55.00" if name != "A-3" else "55.01")
     warning = warned(staged("payout_batch", batch()))
     (pair,) = warning["payouts"]
-    assert warning["message"].startswith("1 payouts look like another one")
+    assert warning["message"].startswith("1 payout looks like another one")
     assert (pair["payout"], pair["like"], pair["status"], pair["plan"]) == ("A-2", "A-1", "reserved", "payout_batch")
     assert (pair["amount"], pair["currency"], pair["due"], pair["sent"]) == ("55.00", "EUR", "2025-07-01", "")
 

@@ -47,7 +47,8 @@ class Command(ConsoleCommand):
         tokens = demo_tokens()
         try:
             people = {
-                name: Caller(address, name, tokens[name]) for name in ("ops", "finance_ops", "pay_admin", "auditor")
+                name: Caller(address, name, tokens[name])
+                for name in ("ops", "finance_ops", "pay_admin", "auditor", "admin")
             }
         except KeyError as missing:
             raise Invalid(f"There is no demo user {missing}: `make up` makes them.") from missing
@@ -99,7 +100,7 @@ class Command(ConsoleCommand):
             else:
                 raise RuleBroken(f"{name} could approve, and must not be able to.")
         request = self.request_of(people["finance_ops"], plan)
-        signature = self.sign(people["finance_ops"], request["signing_text"])
+        signature = self.sign(people, request["signing_text"])
         people["finance_ops"].post(f"/api/ops/plans/{plan['id']}/approve", {"signature": signature})
         self.screen.print("   finance_ops approves, signed with an Ed25519 key")
         answer = people["pay_admin"].post(f"/api/ops/plans/{plan['id']}/approve")
@@ -113,11 +114,18 @@ class Command(ConsoleCommand):
                 return found
         raise Unavailable("The approval request of the plan is not to be found.")
 
-    def sign(self, caller: Caller, text: str) -> str:
-        """A signature over the text by a key that is registered first; the private half never leaves this process."""
+    def sign(self, people: dict[str, Caller], text: str) -> str:
+        """finance_ops signs the text with a new key, once two others have agreed that it is theirs.
+
+        The private half never leaves this process.
+        """
         key = Ed25519PrivateKey.generate()
         public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-        caller.post("/api/signer-keys", {"name": f"demo {datetime.now(UTC):%H:%M:%S}", "public_key": public})
+        named = {"name": f"demo {datetime.now(UTC):%H:%M:%S}", "public_key": public}
+        change = people["finance_ops"].post("/api/signer-keys", named)
+        for name in ("admin", "pay_admin"):
+            change = people[name].post(f"/api/changes/{change['id']}/approve")
+        self.screen.print(f"   admin and pay_admin agree to a new key of finance_ops: {change['status']}")
         return base64.b64encode(key.sign(text.encode())).decode()
 
     def carry_out(self, caller: Caller, plan: dict[str, Any]) -> dict[str, Any]:
@@ -198,7 +206,7 @@ def running_address() -> str:
     """The address of the console that `make up` serves; raises Unavailable when it does not run."""
     path = settings.VAR / "up.json"
     if "PORT" in os.environ and not path.exists():
-        return f"http://127.0.0.1:{os.environ['PORT']}"
+        return f"http://localhost:{os.environ['PORT']}"
     try:
         return str(json.loads(path.read_text())["address"])
     except (OSError, ValueError, KeyError) as error:

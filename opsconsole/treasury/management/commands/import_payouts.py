@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from opsconsole.core.commands import ConsoleCommand
 from opsconsole.core.errors import DomainError
+from opsconsole.core.texts import english
 from opsconsole.treasury.errors import FileRefused
 from opsconsole.treasury.payout_facts import COLUMNS
 from opsconsole.treasury.payout_files import BadLine, PayoutFile
@@ -117,7 +118,7 @@ class _Report:
         if len(self.shown) < SHOWN:
             self.shown.append(bad)
         if self._writer is not None:
-            self._writer.writerows((bad.number, column, reason) for column, reason in bad.problems)
+            self._writer.writerows((bad.number, column, english(reason)) for column, reason in bad.problems)
 
 
 class _Bar(Progress):

@@ -1,0 +1,24 @@
+"""Texts that are said in the language of whoever reads them, and in English where they are kept or answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from django.conf import settings
+from django.utils.functional import Promise
+from django.utils.translation import override
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
+    Text: TypeAlias = str | StrPromise
+else:
+    Text: TypeAlias = str | Promise
+
+
+def english(text: str | Promise) -> str:
+    """The text as it is stored, journalled, logged and answered by the API, whoever reads it."""
+    if isinstance(text, str):
+        return text
+    with override(settings.LANGUAGE_CODE):
+        return str(text)

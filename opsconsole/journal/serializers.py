@@ -63,6 +63,18 @@ class EntrySerializer(serializers.ModelSerializer[Entry]):
         read_only_fields = fields
 
 
+class ExportSerializer(serializers.Serializer[dict[str, Any]]):
+    """Which entries, in which form; without anything else, all of them."""
+
+    format = serializers.ChoiceField(choices=["jsonl", "csv", "xlsx"], default="jsonl", help_text="Of the file.")
+    since = serializers.DateTimeField(required=False, default=None, allow_null=True, help_text="At this time or later.")
+    until = serializers.DateTimeField(required=False, default=None, allow_null=True, help_text="Before this time.")
+    actor = serializers.CharField(required=False, default="", max_length=200, help_text="An id, or the name of a user.")
+    verb = serializers.CharField(required=False, default="", max_length=100, help_text="Exactly.")
+    subject_kind = serializers.CharField(required=False, default="", max_length=100, help_text="A table's name.")
+    subject_id = serializers.CharField(required=False, default="", max_length=200, help_text="In full.")
+
+
 @extend_schema_serializer(examples=[OpenApiExample("Leaf 1 of 2", value=PROOF_EXAMPLE)])
 class ProofSerializer(serializers.Serializer[dict[str, Any]]):
     """That an entry is in the signed tree: what `tools/verify_journal.py proof` checks offline."""

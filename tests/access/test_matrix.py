@@ -14,6 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
 from opsconsole.core.roles import ROLES
+from opsconsole.journal import downloads
 from tests.access.conftest import ANONYMOUS, EXPIRED, Doors, savepoint
 from tests.api.unchanged import fingerprint
 from tests.treasury.bank_files.conftest import statement
@@ -146,8 +147,10 @@ def ask(query: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("row", sorted(TABLE, key=lambda row: (row[1], row[0])), ids=" ".join)
-def test_every_cell(row: Row, doors: Doors, django_db_blocker: Any) -> None:
-    made = False
+def test_every_cell(row: Row, doors: Doors, django_db_blocker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # An export reads one unchanging view of the committed journal, which this world has not: it is told of too many.
+    monkeypatch.setattr(downloads, "MOST", dict.fromkeys(downloads.MOST, 0))
+    made = row == ("GET", "api/journal/export")
     with django_db_blocker.unblock():
         before = fingerprint(ask)
         for who, cell in TABLE[row].items():

@@ -15,6 +15,7 @@ from django.test import Client
 from jsonschema import Draft202012Validator, FormatChecker
 from rest_framework.test import APIClient
 
+from opsconsole.journal.downloads import CONTENT_TYPES
 from opsconsole.plans.types import registered
 from tests.api.conftest import RUNBOOK_PLAN
 from tests.api.servers import Web
@@ -29,7 +30,10 @@ def document() -> dict[str, Any]:
 
 
 # What is answered with a file.
-FILES = {"/api/ops/plans/{plan_id}/evidence": "application/zip"}
+FILES = {
+    "/api/ops/plans/{plan_id}/evidence": ["application/zip"],
+    "/api/journal/export": [kind.partition(";")[0] for kind in CONTENT_TYPES.values()],
+}
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -69,9 +73,9 @@ def test_every_door_is_in_it_with_its_problems(document: dict[str, Any]) -> None
             if status == "204":
                 assert "content" not in answer, where
                 continue
-            good = FILES.get(path, "application/json")
-            wanted = good if status < "400" else "application/problem+json"
-            assert list(answer["content"]) == [wanted], f"{where} {status}"
+            good = FILES.get(path, ["application/json"])
+            wanted = good if status < "400" else ["application/problem+json"]
+            assert list(answer["content"]) == wanted, f"{where} {status}"
         named = {parameter["name"] for parameter in operation.get("parameters", [])}
         assert ("Idempotency-Key" in named) == (method in ("post", "patch")), where
         who = "alertmanager" if path == "/api/alerts" else "bearer"

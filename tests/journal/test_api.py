@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -118,3 +121,39 @@ def test_who_may_not_look(path: str, api: Api) -> None:
 def test_what_is_not_there(path: str, api: Api) -> None:
     assert api("auditor").get(f"/api/journal{path.format(id=uuid4())}").status_code == 404
     assert api("auditor").get(f"/api/journal{path.format(id='nonsense')}").status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_export_proves_itself_and_is_told(api: Api, offline: Any) -> None:
+    write_entries(count=5, actor=WRITER)
+    seal_all()
+    answer = api("auditor").get("/api/journal/export", {"until": "2999-01-01T00:00:00Z"}, headers={"Accept": "*/*"})
+    assert (answer.status_code, answer["Content-Type"]) == (200, "application/x-ndjson")
+    assert re.fullmatch(r'attachment; filename="journal-\d{8}-\d{6}\.jsonl"', answer["Content-Disposition"])
+    file = b"".join(answer.streaming_content)
+    sha256 = hashlib.sha256(file).hexdigest()
+    assert answer["Content-Digest"] == f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:"
+    told = Entry.objects.get(verb="journal.exported")
+    assert told.content["actor"]["name"] == "auditor"
+    assert {name: told.content["after"][name] for name in ("format", "sha256")} == {"format": "jsonl", "sha256": sha256}
+    proven = offline("export", file)
+    assert proven.returncode == 0, proven.stdout + proven.stderr
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_export_is_narrowed_as_the_list_is(api: Api) -> None:
+    write_entries(count=3, actor=WRITER)
+    write_entries(count=2, actor=WRITER, verb="wanted")
+    seal_all()
+    asked = {"format": "csv", "verb": "wanted"}
+    answer = api("auditor").get("/api/journal/export", asked, headers={"Accept": "text/csv"})
+    assert answer.status_code == 200
+    lines = b"".join(answer.streaming_content).decode().splitlines()
+    assert len(lines) == 1 + 2 + 1  # the columns, the entries, what they were narrowed by
+    for wrong, where in (({"format": "pdf"}, "format"), ({"since": "soon"}, "since"), ({"colour": "red"}, "colour")):
+        refused = api("auditor").get("/api/journal/export", wrong)
+        assert (refused.status_code, list(refused.json()["errors"])) == (400, [where])
+    finance = api("finance_ops")
+    before = Entry.objects.count()
+    assert finance.get("/api/journal/export", asked).status_code == 403
+    assert Entry.objects.count() == before

@@ -73,6 +73,8 @@ def claim_due(*, most: int, actor: Actor) -> list[Delivery]:
             {"trip": TRIP_AFTER, "per_lane": PER_LANE, "most": most, "lease": LEASE.total_seconds()},
         )
         taken = [row[0] for row in cursor.fetchall()]
+    if not taken:
+        return []
     digests.claim_companions(taken)
     found = list(
         Delivery.objects.filter(pk__in=taken).select_related("notice", "channel", "user").order_by("created_at", "pk")

@@ -102,7 +102,7 @@ class RequestApprove(DecisionDoor):
         tags=TAGS,
         parameters=[KEY],
         request=VerdictSerializer,
-        responses=RequestDetailSerializer,
+        responses={200: RequestDetailSerializer, 409: problem_response(), 422: problem_response()},
         examples=[
             OpenApiExample("Approve", {"approved": True, "comments": "checked against the ledger"}, request_only=True),
             OpenApiExample(
@@ -142,7 +142,7 @@ class RequestRevoke(DecisionDoor):
         tags=TAGS,
         parameters=[KEY],
         request=CommentsSerializer,
-        responses=RequestDetailSerializer,
+        responses={200: RequestDetailSerializer, 409: problem_response()},
         examples=[OpenApiExample("Revoke", {"comments": "the total has to be checked again"}, request_only=True)],
     )
     def post(self, _request: HttpRequest, request_id: UUID) -> Response:
@@ -168,7 +168,7 @@ class RequestComment(DecisionDoor):
         tags=TAGS,
         parameters=[KEY],
         request=CommentsSerializer,
-        responses=RequestDetailSerializer,
+        responses={200: RequestDetailSerializer, 409: problem_response()},
         examples=[OpenApiExample("Comment", {"comments": "who is payee 17?"}, request_only=True)],
     )
     def post(self, _request: HttpRequest, request_id: UUID) -> Response:

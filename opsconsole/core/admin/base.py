@@ -135,16 +135,29 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
 
     def has_view_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:  # noqa: ARG002 - by access
         """Whether the viewer may see any row."""
-        if not request.user.is_authenticated:
+        return request.user.is_authenticated and self._visible_rows(request) is not None
+
+    def shows(self, request: HttpRequest, pk: object) -> bool:
+        """Whether the viewer finds the row with this key here; asked once for each row and request."""
+        if not self.has_view_permission(request):
             return False
-        known: dict[type[Model], bool] = request.__dict__.setdefault("_visible_models", {})
+        rows = self._visible_rows(request)
+        if rows is None or not rows.query.where:  # nothing is held back from this viewer
+            return rows is not None
+        known: dict[tuple[type[Model], str], bool] = request.__dict__.setdefault("_shown_rows", {})
+        key = (self.model, str(pk))
+        if key not in known:
+            known[key] = rows.filter(pk=pk).exists()
+        return known[key]
+
+    def _visible_rows(self, request: HttpRequest) -> QuerySet[Row] | None:
+        """The rows the viewer may see, worked out once for each request; None where they may see none."""
+        known: dict[type[Model], QuerySet[Row] | None] = request.__dict__.setdefault("_visible_rows", {})
         if self.model not in known:
             try:
-                self.visible(actor_of(request))
+                known[self.model] = self.visible(actor_of(request))
             except Denied:
-                known[self.model] = False
-            else:
-                known[self.model] = True
+                known[self.model] = None
         return known[self.model]
 
     def has_module_permission(self, request: HttpRequest) -> bool:

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.functional import lazy
-from django.utils.html import format_html, format_html_join
+from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince, timeuntil
@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from opsconsole.core.admin.phrases import KINDS, VALUES
+from opsconsole.core.admin.viewing import opens
 from opsconsole.core.admin.words import WORDS
 from opsconsole.core.states import Stateful
 from opsconsole.core.texts import Text
@@ -186,8 +187,13 @@ def row_url_of(model: type[Model], pk: object) -> str:
 
 
 def row_link(row: Model | None, text: Any = "") -> SafeString | str:
-    """A link to the page of a row."""
-    return NOTHING if row is None else link(row_url(row), text or str(row))
+    """A link to the page of a row; the text alone where the viewer may not open it."""
+    return NOTHING if row is None else row_link_of(type(row), row.pk, text or str(row))
+
+
+def row_link_of(model: type[Model], pk: object, text: Any) -> SafeString | str:
+    """The same for the row with this key."""
+    return link(row_url_of(model, pk), text) if opens(model, pk) else conditional_escape(text)
 
 
 def list_url(model: type[Model], **narrowed: str | int | UUID) -> str:

@@ -173,8 +173,6 @@ def talk(here: Console) -> None:
     channel = here.get("notifications/channels", "admin")["results"][0]
     wanted = {"role": "ops", "channel": channel["id"], "patterns": ["plan.*"], "minimum": "warning"}
     here.post("admin", "notifications/subscriptions", wanted)
-    mine = {"channel": channel["id"], "patterns": ["incident.*", "plan.failed"], "minimum": "critical"}
-    here.post("pay_admin", "notifications/subscriptions", mine)
     joins = {"username": "amina", "first_name": "Amina", "last_name": "Diop", "roles": ["ops"]}
     asked = here.post("admin", "changes", {"kind": "user", "payload": joins, "reason": "joins the night shift"})
     for approver in ("admin2", "pay_admin"):
@@ -204,7 +202,7 @@ def payouts(here: Console) -> None:
     here.callers["ops"]._call("PATCH", f"/api/ops/plans/{revised}", {"status": "draft", "payload": batch("380000")}, {})
     here.post("ops", f"ops/plans/{revised}/stage")
     here.post("finance_ops", f"ops/plans/{revised}/approve")
-    approved = here.staged("approved", "Payouts of October", "payout_batch", batch("20000"))
+    approved = here.staged("approved", "Payouts of October", "payout_batch", batch("60000"))
     for who in both:
         here.post(who, f"ops/plans/{approved}/approve")
 

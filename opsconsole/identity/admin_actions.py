@@ -19,19 +19,8 @@ from opsconsole.core.idempotency import Answer
 from opsconsole.core.models import User
 from opsconsole.core.texts import Text
 from opsconsole.identity import offboarding
+from opsconsole.identity.counting import counted
 from opsconsole.identity.offboarding import Offboarding, Taken, TakenAway
-
-WORDS: Final[dict[str, Text]] = {
-    "roles": _("roles"),
-    "rights": _("single rights"),
-    "grants": _("grants"),
-    "tokens": _("tokens"),
-    "sessions": _("logins"),
-    "signer_keys": _("signer keys"),
-    "second_factors": _("second factors"),
-    "approvals": _("approvals"),
-    "requests": _("requests"),
-}
 
 
 def in_office(user: User) -> bool:
@@ -46,8 +35,7 @@ def has_left(user: User) -> bool:
 
 def told(outcome: Offboarding | TakenAway) -> str:
     """What ended, with how many of each."""
-    ended = ", ".join(f"{count} {WORDS.get(name, name)}" for name, count in outcome.ended.items() if count)
-    return now_("Ended: %(what)s.") % {"what": ended or now_("nothing")}
+    return now_("Ended: %(what)s.") % {"what": counted(outcome.ended) or now_("nothing")}
 
 
 class Offboard(Action[User]):

@@ -127,7 +127,7 @@ class Run(Uuid7Model, Stateful):
         ]
 
     def __str__(self) -> str:
-        return f"{self.direction} {self.pk}"
+        return f"{Direction(self.direction).label} {self.pk}"
 
     @property
     def is_live(self) -> bool:

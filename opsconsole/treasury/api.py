@@ -19,7 +19,7 @@ from opsconsole.treasury import access, selectors
 from opsconsole.treasury.currencies import DECIMALS
 from opsconsole.treasury.errors import PayoutInvalid
 from opsconsole.treasury.models import Freeze, Payout
-from opsconsole.treasury.payout_facts import MAX_MERCHANT, MAX_TEXT, FactsRefused, PayoutFacts, read_facts
+from opsconsole.treasury.payouts.facts import MAX_MERCHANT, MAX_TEXT, FactsRefused, PayoutFacts, read_facts
 from opsconsole.treasury.serializers import (
     AccountSerializer,
     BankSerializer,

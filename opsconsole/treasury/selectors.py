@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from opsconsole.treasury.models import Account, Bank, Freeze, Payout, Route
-from opsconsole.treasury.payout_facts import COLUMNS
+from opsconsole.treasury.payouts.facts import COLUMNS
 from opsconsole.treasury.states import OPEN_INSTRUCTIONS, OPEN_SWEEPS, AccountKind, FreezeKind, PayoutState
 
 

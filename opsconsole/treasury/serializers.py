@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from opsconsole.treasury.models import Account, Bank, BankFile, Break, Freeze, Payout, Route, Sweep
-from opsconsole.treasury.payout_facts import MAX_EXTERNAL_ID, MAX_MERCHANT, MAX_TEXT
+from opsconsole.treasury.payouts.facts import MAX_EXTERNAL_ID, MAX_MERCHANT, MAX_TEXT
 from opsconsole.treasury.services.payouts import MAX_REASON
 from opsconsole.treasury.states import BankFileState, BreakReason, BreakState, FreezeKind, PayoutState, SweepState
 

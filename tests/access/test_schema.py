@@ -35,8 +35,8 @@ CHECKS = [
     "response_headers_conformance",
     "response_schema_conformance",
 ]
-# What any door may answer before it looks at what it was asked for; the document tells them once, as `default`. All else
-# that is answered must stand at the operation itself.
+# What any door may answer before it looks at what it was asked for; the document tells them once, as `default`. All
+# else that is answered must stand at the operation itself.
 ANYWHERE = ("400", "401", "403", "404", "405", "406", "411", "413", "415", "429", "503")
 EXAMPLES = 8  # random ones for each operation; the boundaries make some thirty more
 PLACES = re.compile(r"<(\w+)>")

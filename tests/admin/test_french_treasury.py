@@ -22,7 +22,8 @@ from opsconsole.core.tokens import create_token
 from opsconsole.plans import warnings
 from opsconsole.plans.models import Plan
 from opsconsole.plans.warnings import Template
-from opsconsole.treasury import closures, sql
+from opsconsole.treasury import sql
+from opsconsole.treasury.closing import closures
 from opsconsole.treasury.errors import BankPaused
 from opsconsole.treasury.models import Instruction, Payout
 from opsconsole.treasury.plan_types import failover, freeze, pause_bank, payout_warnings, sweep

@@ -35,7 +35,7 @@ ENGLISH_ONLY = frozenset(
         "opsconsole.treasury.ledger",
         "opsconsole.treasury.management.commands.import_bank_file",
         "opsconsole.treasury.management.commands.import_payouts",
-        "opsconsole.treasury.payout_files.PayoutFile",
+        "opsconsole.treasury.payouts.files.PayoutFile",
         "opsconsole.treasury.plan_types.sentences.disagreements",
     }
 )

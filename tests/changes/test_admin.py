@@ -173,7 +173,7 @@ def test_offboarding_by_button(world: World, people: People, browse: Browse) -> 
     assert press(client, url(leaver, "take-away"), reason="nothing").status_code == 400
     assert press(client, url(leaver, "offboard"), typed="ops", reason="left").status_code == 400
     answer = press(client, url(leaver, "offboard"), reason="left")
-    assert messages_of(answer) == ["They have left. Ended: 1 tokens."]
+    assert messages_of(answer) == ["They have left. Ended: 1 token."]
     assert verbs()[-1] == "user.offboarded"
     page = client.get(url(leaver)).content.decode()
     assert 'data-action="offboard"' not in page

@@ -263,7 +263,7 @@ def test_ones_own_tokens_and_logins_need_no_permission(world: World, people: Peo
 def test_the_command(world: World, people: People, capsys: pytest.CaptureFixture[str]) -> None:
     create_token(people["ops2"].user)
     call_command("offboard", "ops2", "--reason", "left the company")
-    assert capsys.readouterr().out.strip() == "ops2 has left. Ended: 1 roles, 1 tokens."
+    assert capsys.readouterr().out.strip() == "ops2 has left. Ended: 1 role, 1 token."
     assert Entry.objects.get(verb="user.offboarded").actor_name == shell_actor().name
     call_command("offboard", "ops2", "--reason", "left the company")
     assert "had left before" in capsys.readouterr().out

@@ -21,7 +21,7 @@ from opsconsole.core.tokens import create_token
 from opsconsole.journal.models import Entry
 from opsconsole.treasury.errors import ImportRefused
 from opsconsole.treasury.models import Payout
-from opsconsole.treasury.payout_files import BadLine, PayoutFile
+from opsconsole.treasury.payouts.files import BadLine, PayoutFile
 from opsconsole.treasury.services import imports
 from opsconsole.treasury.services.imports import Totals
 from tests.treasury.conftest import HEADER, line, text, verbs

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsconsole.treasury.currencies import DECIMALS, decimals_of
-from opsconsole.treasury.payout_facts import COLUMNS, FactsRefused, read_facts
+from opsconsole.treasury.payouts.facts import COLUMNS, FactsRefused, read_facts
 
 GOOD = {
     "external_id": "X-1",

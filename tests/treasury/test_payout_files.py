@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsconsole.treasury.errors import FileRefused
-from opsconsole.treasury.payout_files import MAX_LINE, BadLine, GoodLine, PayoutFile, read_payouts
+from opsconsole.treasury.payouts.files import MAX_LINE, BadLine, GoodLine, PayoutFile, read_payouts
 from tests.treasury.conftest import HEADER, line, text
 
 

@@ -15,7 +15,7 @@ from opsconsole.core.states import WrongState
 from opsconsole.journal.models import Entry
 from opsconsole.treasury.errors import ExternalIdTaken, PayoutInvalid, PayoutNotFound
 from opsconsole.treasury.models import Payout
-from opsconsole.treasury.payout_facts import PayoutFacts, read_facts
+from opsconsole.treasury.payouts.facts import PayoutFacts, read_facts
 from opsconsole.treasury.selectors import payout_tallies
 from opsconsole.treasury.services import payouts, tallies
 from tests.treasury.conftest import HEADER, line, verbs

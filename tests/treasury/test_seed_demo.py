@@ -20,7 +20,7 @@ from opsconsole.core.tokens import user_of_token
 from opsconsole.journal.models import Entry
 from opsconsole.treasury import ledger
 from opsconsole.treasury.models import Account, Bank, Payout, Route
-from opsconsole.treasury.payout_files import GoodLine, PayoutFile
+from opsconsole.treasury.payouts.files import GoodLine, PayoutFile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

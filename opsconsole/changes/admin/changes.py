@@ -117,7 +117,7 @@ class ChangeAdmin(ConsoleAdmin[Change]):
             Facts(
                 _("Asked for"),
                 [
-                    (_("of"), subject_of(request, row)),
+                    (_("of"), subject_of(row)),
                     (_("kind"), _label(row.kind)),
                     (_("reason"), row.reason),
                     (_("asked by"), row.requested_by.username),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
-from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from opsconsole.changes.models import Change
@@ -27,12 +25,11 @@ def state_of(change: Change) -> SafeString:
     return display.label(change.state.label, TONES.get(change.status, "plain"))
 
 
-def subject_of(request: HttpRequest, change: Change) -> SafeString | str:
+def subject_of(change: Change) -> SafeString | str:
     """The record by its name; a link where it has a page that the viewer may see."""
     model = model_of(change.subject_kind)
-    page = admin.site._registry.get(model) if model else None
     # What is new, and a policy, is known by a name and not by the key of a row.
     keyed = UUID_FORM.fullmatch(change.subject_id) is not None
-    if model is None or page is None or not keyed or not page.has_view_permission(request):
+    if model is None or not keyed:
         return change.subject_name
-    return display.link(display.row_url_of(model, change.subject_id), change.subject_name)
+    return display.row_link_of(model, change.subject_id, change.subject_name)

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.conf import settings
 
 from opsconsole.core.actors import Actor
-from opsconsole.treasury.payout_files import PayoutFile
+from opsconsole.treasury.payouts.files import PayoutFile
 from opsconsole.treasury.services.banks import (
     BankFacts,
     fund_account,

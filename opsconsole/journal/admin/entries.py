@@ -25,6 +25,7 @@ from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, Button
 from opsconsole.core.admin.base import ConsoleAdmin, Tab, actor_of
 from opsconsole.core.admin.pages import Facts, Link, Notice, Section
+from opsconsole.core.admin.paging import NarrowList
 from opsconsole.core.errors import DomainError
 from opsconsole.core.models import User
 from opsconsole.journal import keys, merkle, proofs, selectors
@@ -39,6 +40,7 @@ from opsconsole.journal.admin.filters import Narrowed, form_of
 from opsconsole.journal.admin.timeline import (
     actor_text,
     change_table,
+    names_of,
     subject_link,
     subject_text,
     verb_label,
@@ -80,6 +82,19 @@ def inclusion_of(entry: Entry) -> Inclusion:
     ):
         return Inclusion("good", now_("In the signed tree: the proof verifies."), index, size)
     return Inclusion("bad", now_("The entry does not hash to what was signed: it was changed."), index, size)
+
+
+class EntryList(NarrowList):
+    """A page of entries, each with the name of what it is about."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The page, and the names of all its subjects at once."""
+        super().get_results(request)
+        entries = list(self.result_list)
+        names = names_of(request, ((entry.subject_kind, entry.subject_id) for entry in entries))
+        for entry in entries:
+            entry.subject_name = names.get((entry.subject_kind, entry.subject_id), "")
+        self.result_list = entries
 
 
 @admin.register(Entry)
@@ -151,6 +166,10 @@ class EntryAdmin(ConsoleAdmin[Entry]):
         """The entries the actor may see."""
         return selectors.entries(actor=actor).defer("leaf")
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[EntryList]:  # noqa: ARG002 - Django's form
+        """The list that knows the names of subjects."""
+        return EntryList
+
     def find(self, rows: QuerySet[Entry], words: str) -> QuerySet[Entry]:
         """What an index finds: an id, a verb, an actor."""
         known = [str(pk) for pk in User.objects.filter(username=words).values_list("pk", flat=True)]
@@ -183,16 +202,13 @@ class EntryAdmin(ConsoleAdmin[Entry]):
     @admin.display(description=_("to what"))
     def about(self, entry: Entry) -> SafeString:
         """What it was done to."""
-        return format_html(
-            '<span title="{}">{}</span>',
-            entry.subject_id,
-            subject_text(entry.subject_kind, display.short_id(entry.subject_id)),
-        )
+        named = getattr(entry, "subject_name", "") or display.short_id(entry.subject_id)
+        return format_html('<span title="{}">{}</span>', entry.subject_id, subject_text(entry.subject_kind, named))
 
     @admin.display(description=_("why"))
     def why(self, entry: Entry) -> str:
         """The reason that was given."""
-        reason = str(entry.content["reason"])
+        reason = str(entry.content["reason"]) or display.NOTHING
         return reason if len(reason) <= REASON_SHOWN else f"{reason[:REASON_SHOWN]}…"
 
     def heading(self, row: Entry) -> str:

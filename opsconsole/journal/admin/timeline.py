@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.apps import apps
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Model, UUIDField
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from opsconsole.core.admin import display
 from opsconsole.core.admin.pages import Column, Fragment, Link, Table
 from opsconsole.core.admin.phrases import KINDS
-from opsconsole.core.states import Stateful
+from opsconsole.core.states import Stateful, States
 from opsconsole.core.texts import Text
 from opsconsole.journal.admin.verbs import DIRECT_SQL, words_of
 from opsconsole.journal.models import Entry
@@ -40,20 +40,35 @@ def model_of(kind: str) -> type[Model] | None:
     return models_by_table().get(kind)
 
 
-def subject_text(kind: str, subject_id: str) -> str:
-    """A subject in words."""
+def subject_text(kind: str, named: str) -> str:
+    """A subject in words: what it is, and its name or id."""
     model = model_of(kind)
     name = str(model._meta.verbose_name) if model and kind not in KINDS else display.word(kind)
-    return f"{name} {subject_id}"
+    return f"{name} {named}"
+
+
+def names_of(request: HttpRequest, subjects: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """What those of the subjects are called that the viewer may see, with a query for each kind of them."""
+    wanted: dict[str, set[str]] = {}
+    for kind, subject_id in subjects:
+        if display.UUID_FORM.fullmatch(subject_id):
+            wanted.setdefault(kind, set()).add(subject_id)
+    names = {}
+    for kind, ids in wanted.items():
+        shown = admin.site._registry.get(model) if (model := model_of(kind)) else None
+        if shown is not None and isinstance(shown.opts.pk, UUIDField) and shown.has_view_permission(request):
+            for row in shown.get_queryset(request).filter(pk__in=ids):
+                names[kind, str(row.pk)] = str(row)
+    return names
 
 
 def subject_link(request: HttpRequest, kind: str, subject_id: str) -> SafeString | str:
-    """A subject, leading to its page where the viewer may see such pages."""
-    model, text = model_of(kind), subject_text(kind, subject_id)
-    shown = admin.site._registry.get(model) if model else None
-    if model is None or shown is None or not shown.has_view_permission(request):
-        return text
-    return display.link(display.row_url_of(model, subject_id), text)
+    """A subject by its name, leading to its page, where the viewer may see it."""
+    model = model_of(kind)
+    if model is None or not display.opens(model, subject_id):
+        return subject_text(kind, subject_id)
+    name = names_of(request, [(kind, subject_id)]).get((kind, subject_id), subject_id)
+    return display.link(display.row_url_of(model, subject_id), subject_text(kind, name))
 
 
 def verb_label(verb: str) -> SafeString:
@@ -95,10 +110,17 @@ class Happening:
     url: str
 
 
-def _state_text(entry: Entry, state: str) -> str:
-    model = model_of(entry.subject_kind)
-    known = model.states if model is not None and issubclass(model, Stateful) else None
-    return str(known(state).label) if known is not None and state in known.values else state.replace("_", " ")
+def _states_of(kind: str, *states: str) -> type[States] | None:
+    """What these are states of: the subject, or what belongs to it, such as the request of a plan."""
+    own = model_of(kind)
+    models = [*([own] if own else []), *models_by_table().values()]
+    known = (model.states for model in models if issubclass(model, Stateful))
+    return next((one for one in known if set(states) <= set(one.values)), None)
+
+
+def _move(kind: str, was: str, now: str) -> str:
+    known = _states_of(kind, was, now)
+    return " → ".join(str(known(state).label) if known else state.replace("_", " ") for state in (was, now))
 
 
 def _happening(entry: Entry, *, linked: bool) -> Happening:
@@ -108,7 +130,7 @@ def _happening(entry: Entry, *, linked: bool) -> Happening:
         at=entry.at,
         actor=actor_text(entry.actor_kind, entry.actor_name),
         verb=verb_label(entry.verb),
-        move=f"{_state_text(entry, was)} → {_state_text(entry, now)}" if was and now and was != now else "",
+        move=_move(entry.subject_kind, was, now) if was and now and was != now else "",
         reason=content["reason"],
         url=display.row_url(entry) if linked else "",
     )

@@ -98,8 +98,10 @@ WORDS: Final[dict[str, Text]] = {
     "payout.retried": _("payout payable again"),
     "payout.beneficiary_changed": _("beneficiary changed"),
     "payouts.imported": _("payouts imported"),
+    "payouts.settled": _("payouts settled"),
     "route.changed": _("route changed"),
     "route.opened": _("route opened"),
+    "sweeps.settled": _("sweeps settled"),
     # people
     "login.throttled": _("logins throttled"),
     "role.changed": _("role changed"),

@@ -132,7 +132,7 @@ class CheckAdmin(ConsoleAdmin[Check]):
             _("Today"),
             [_("item"), _("stands"), _("figures"), _("to look at"), _("said by")],
             [
-                [item.title, verdict_label(finding.verdict), _figures(finding), _rows(request, finding), _said(check)]
+                [item.title, verdict_label(finding.verdict), _figures(finding), _rows(finding), _said(check)]
                 for item, finding, check in selectors.todays_checks(actor_of(request))
             ],
             note=_(
@@ -178,7 +178,7 @@ class CheckAdmin(ConsoleAdmin[Check]):
                 [
                     (_("by"), self.who(row)),
                     (_("figures"), _figures(finding)),
-                    (_("to look at"), _rows(request, finding)),
+                    (_("to look at"), _rows(finding)),
                     (_("note"), row.note or display.NOTHING),
                 ],
             ),
@@ -196,18 +196,15 @@ def _figures(finding: Finding) -> Any:
     return display.plain(shown)
 
 
-def _rows(request: HttpRequest, finding: Finding) -> Any:
+def _rows(finding: Finding) -> Any:
     if not finding.rows:
         return display.NOTHING
-    return format_html_join(mark_safe("<br>"), "{}", ((_named(request, row),) for row in finding.rows))
+    return format_html_join(mark_safe("<br>"), "{}", ((_named(row),) for row in finding.rows))
 
 
-def _named(request: HttpRequest, row: dict[str, str]) -> Any:
+def _named(row: dict[str, str]) -> Any:
     model = model_of(row["kind"])
-    shown = admin.site._registry.get(model) if model else None
-    if model is None or shown is None or not shown.has_view_permission(request):
-        return row["name"]
-    return display.link(display.row_url_of(model, row["id"]), row["name"])
+    return row["name"] if model is None else display.row_link_of(model, row["id"], row["name"])
 
 
 def _said(check: Check | None) -> Text:

@@ -236,7 +236,8 @@ class RunAdmin(ConsoleAdmin[Run]):
 
     def heading(self, row: Run) -> str:
         """Its direction and its plan."""
-        return f"{str(Direction(row.direction).label).capitalize()}: {row.plan.name}"
+        way = str(Direction(row.direction).label).capitalize()
+        return now_("%(way)s: %(plan)s") % {"way": way, "plan": row.plan.name}
 
     def badge(self, row: Run) -> SafeString:
         """Its state."""

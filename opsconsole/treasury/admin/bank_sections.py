@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
@@ -177,6 +178,11 @@ def refusals(request: HttpRequest, bank: Bank) -> list[Section]:
     ]
 
 
+def _bank_state(was: Mapping[str, Any]) -> SafeString:
+    state = str(was.get("status", ""))
+    return display.state_label(state, BankState(state).label if state in BankState.values else "")
+
+
 def closing_history(request: HttpRequest, bank: Bank) -> list[Section]:
     """The plans that paused and opened it, and the freezes on its accounts."""
     told: list[Section] = []
@@ -189,8 +195,8 @@ def closing_history(request: HttpRequest, bank: Bank) -> list[Section]:
                 [
                     [
                         display.row_link(one.plan),
-                        display.state_label(str(one.before.get("status", ""))),
-                        display.state_label(str(one.after.get("status", ""))),
+                        _bank_state(one.before),
+                        _bank_state(one.after),
                         display.moment(one.made_at),
                     ]
                     for one in made

@@ -18,8 +18,8 @@ from opsconsole.core.idempotency import Answer
 from opsconsole.core.texts import Text
 from opsconsole.treasury.errors import ImportRefused
 from opsconsole.treasury.models import Payout
-from opsconsole.treasury.payout_facts import COLUMNS
-from opsconsole.treasury.payout_files import GZIP, BadLine, GoodLine, read_payouts
+from opsconsole.treasury.payouts.facts import COLUMNS
+from opsconsole.treasury.payouts.files import GZIP, BadLine, GoodLine, read_payouts
 from opsconsole.treasury.services import imports
 from opsconsole.treasury.services.imports import Totals
 

@@ -19,7 +19,7 @@ from opsconsole.plans.models import Plan
 from opsconsole.treasury.admin.leading import draft_button, may_see, payment_link
 from opsconsole.treasury.admin.moves import OF_PAYMENTS, move_label
 from opsconsole.treasury.models import BankFile, BankLine, Instruction, Payout, Transfer
-from opsconsole.treasury.reservations import DUPLICATE_DAYS
+from opsconsole.treasury.payouts.reservations import DUPLICATE_DAYS
 from opsconsole.treasury.states import FreezeKind, LineVerdict, PayoutState, TransferKind
 
 SHOWN: Final = 50

@@ -19,7 +19,7 @@ from opsconsole.plans.models import Plan, Step
 from opsconsole.plans.states import StepState
 from opsconsole.treasury.gateways.iso20022 import Iso20022Gateway, Tray
 from opsconsole.treasury.models import Account, Bank, Instruction, Payout
-from opsconsole.treasury.orders import FILE
+from opsconsole.treasury.payouts.orders import FILE
 
 MOST_FILES: Final = 50
 

@@ -18,7 +18,7 @@ from opsconsole.journal.record import record
 from opsconsole.treasury.changes.fields import BicField, IbanField
 from opsconsole.treasury.changes.records import by_uuid, still_there
 from opsconsole.treasury.models import Payout
-from opsconsole.treasury.payout_facts import COLUMNS, MAX_TEXT, FactsRefused, read_facts
+from opsconsole.treasury.payouts.facts import COLUMNS, MAX_TEXT, FactsRefused, read_facts
 from opsconsole.treasury.states import FIXED_PAYOUTS
 
 BENEFICIARY: Final = ("beneficiary_name", "iban", "bic")

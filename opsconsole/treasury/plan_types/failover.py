@@ -26,7 +26,8 @@ from opsconsole.plans.outcomes import Outcome
 from opsconsole.plans.states import Direction
 from opsconsole.plans.types import AccountImpact, Impact, StepDraft
 from opsconsole.plans.warnings import declare
-from opsconsole.treasury import access, exposure, payload_fields
+from opsconsole.treasury import access, payload_fields
+from opsconsole.treasury.closing import exposure
 from opsconsole.treasury.errors import RouteRefused
 from opsconsole.treasury.models import Account, Bank, Route
 from opsconsole.treasury.plan_types.records import RecordPlanType

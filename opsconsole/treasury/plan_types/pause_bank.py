@@ -17,7 +17,8 @@ from opsconsole.plans.models import Plan
 from opsconsole.plans.outcomes import Outcome
 from opsconsole.plans.types import Impact, StepDraft
 from opsconsole.plans.warnings import declare
-from opsconsole.treasury import access, exposure, payload_fields
+from opsconsole.treasury import access, payload_fields
+from opsconsole.treasury.closing import exposure
 from opsconsole.treasury.models import Account, Bank, Route
 from opsconsole.treasury.plan_types.records import RecordPlanType
 from opsconsole.treasury.services import banks

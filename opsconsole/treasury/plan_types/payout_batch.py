@@ -23,9 +23,16 @@ from opsconsole.plans.models import Plan, Run, Step
 from opsconsole.plans.outcomes import Answered, CannotTell, Outcome, Probed, Skipped
 from opsconsole.plans.states import Direction
 from opsconsole.plans.types import AccountImpact, EvidenceFile, Impact, PlanType, StepDraft
-from opsconsole.treasury import closures, payload_fields, reservations, submissions
+from opsconsole.treasury import payload_fields
 from opsconsole.treasury.answers import probed, recalled, submitted
-from opsconsole.treasury.bank_calls import (
+from opsconsole.treasury.bank_gateways import gateway_for
+from opsconsole.treasury.closing import closures
+from opsconsole.treasury.errors import InsufficientFunds
+from opsconsole.treasury.gateways import base
+from opsconsole.treasury.gateways.base import FileGateway, PaymentGateway
+from opsconsole.treasury.models import Bank
+from opsconsole.treasury.payouts import reservations, submissions
+from opsconsole.treasury.payouts.calls import (
     by_bank,
     note_execution,
     note_recall,
@@ -33,13 +40,9 @@ from opsconsole.treasury.bank_calls import (
     references_of,
     submission_key,
 )
-from opsconsole.treasury.bank_gateways import gateway_for
-from opsconsole.treasury.errors import InsufficientFunds
-from opsconsole.treasury.file_submissions import submit_file
-from opsconsole.treasury.gateways import base
-from opsconsole.treasury.gateways.base import FileGateway, PaymentGateway
-from opsconsole.treasury.models import Bank
-from opsconsole.treasury.orders import (
+from opsconsole.treasury.payouts.evidence import rendered_files
+from opsconsole.treasury.payouts.file_submissions import submit_file
+from opsconsole.treasury.payouts.orders import (
     Planned,
     changed_payouts,
     file_step,
@@ -48,11 +51,10 @@ from opsconsole.treasury.orders import (
     planned,
     transliterated,
 )
-from opsconsole.treasury.payout_evidence import rendered_files
+from opsconsole.treasury.payouts.submissions import Turn
 from opsconsole.treasury.plan_types.payout_warnings import warnings_of
 from opsconsole.treasury.plan_types.sentences import disagreements, holds_less, not_active
 from opsconsole.treasury.states import GatewayKind
-from opsconsole.treasury.submissions import Turn
 
 READERS: Final[dict[str, payload_fields.Reader]] = {
     "currency": payload_fields.currency,

@@ -8,8 +8,8 @@ from django.utils.translation import ngettext_lazy
 
 from opsconsole.plans.models import Plan
 from opsconsole.plans.warnings import declare
-from opsconsole.treasury import reservations
-from opsconsole.treasury.orders import MOST_SHOWN
+from opsconsole.treasury.payouts import reservations
+from opsconsole.treasury.payouts.orders import MOST_SHOWN
 
 UNROUTABLE: Final = declare(
     "unroutable",

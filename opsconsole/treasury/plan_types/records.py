@@ -14,7 +14,7 @@ from opsconsole.plans.models import Run, Step
 from opsconsole.plans.outcomes import Done, NeverHappened, Outcome, Probed, Refused, Unclear
 from opsconsole.plans.states import StepState
 from opsconsole.plans.types import PlanType
-from opsconsole.treasury import alterations
+from opsconsole.treasury.closing import alterations
 
 WORKER: Final = SYSTEM("worker")
 NOT_UNDONE_SHOWN: Final = 200

@@ -21,17 +21,20 @@ from opsconsole.plans.outcomes import Answered, Done, NeverHappened, NotStarted,
 from opsconsole.plans.states import Direction
 from opsconsole.plans.types import AccountImpact, Impact, PlanType, Scope, StepDraft
 from opsconsole.plans.warnings import Template, declare
-from opsconsole.treasury import access, promises, sweep_calls, sweep_submissions, sweeps
+from opsconsole.treasury import access, promises
 from opsconsole.treasury.errors import AccountFrozen, BankPaused
 from opsconsole.treasury.gateways.credit_transfer import problems_of
 from opsconsole.treasury.models import Account, Bank
 from opsconsole.treasury.payload_fields import NO_BANK, read_payload, refuse
 from opsconsole.treasury.plan_types.sentences import disagreements, holds_less, not_active
 from opsconsole.treasury.states import AccountState, BankState, GatewayKind
-from opsconsole.treasury.sweep_calls import CAME_BACK, SENT_BACK, Executed
-from opsconsole.treasury.sweep_payload import READERS
-from opsconsole.treasury.sweep_submissions import Turn
-from opsconsole.treasury.sweeps import SWEEP, Line, Source
+from opsconsole.treasury.sweeps import calls as sweep_calls
+from opsconsole.treasury.sweeps import reservations as sweeps
+from opsconsole.treasury.sweeps import submissions as sweep_submissions
+from opsconsole.treasury.sweeps.calls import CAME_BACK, SENT_BACK, Executed
+from opsconsole.treasury.sweeps.payload import READERS
+from opsconsole.treasury.sweeps.reservations import SWEEP, Line, Source
+from opsconsole.treasury.sweeps.submissions import Turn
 
 OTHER_BANK: Final = declare(
     "other_bank", _("{bank} is another bank: each of these is a real payment through the source's bank.")

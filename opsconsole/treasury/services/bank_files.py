@@ -26,8 +26,7 @@ from opsconsole.core.operations import operation
 from opsconsole.core.outbox import emit
 from opsconsole.core.storage import artifacts
 from opsconsole.journal.record import record
-from opsconsole.treasury import bank_matching, endings, ledger
-from opsconsole.treasury.bank_matching import Verdict
+from opsconsole.treasury import ledger
 from opsconsole.treasury.gateways.base import Known
 from opsconsole.treasury.gateways.iso_messages import (
     MAX_BYTES,
@@ -38,6 +37,9 @@ from opsconsole.treasury.gateways.iso_messages import (
     read_bank_file,
 )
 from opsconsole.treasury.models import BankFile, BankLine, Break, StatedBalance, path_of
+from opsconsole.treasury.settlement import endings
+from opsconsole.treasury.settlement import matching as bank_matching
+from opsconsole.treasury.settlement.matching import Verdict
 from opsconsole.treasury.states import BankFileState, LineVerdict
 
 PERMISSION: Final = "treasury.import_bank_files"

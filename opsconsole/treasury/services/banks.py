@@ -18,7 +18,8 @@ from opsconsole.core.outbox import emit
 from opsconsole.journal.record import record
 from opsconsole.plans.models import Step
 from opsconsole.plans.outcomes import Outcome, Refused, Skipped
-from opsconsole.treasury import access, alterations, closures, ledger
+from opsconsole.treasury import access, ledger
+from opsconsole.treasury.closing import alterations, closures
 from opsconsole.treasury.models import Account, Bank, Route, Transfer
 from opsconsole.treasury.selectors import ledger_account
 from opsconsole.treasury.states import AccountKind, BankState, TransferKind

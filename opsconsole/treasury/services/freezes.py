@@ -12,7 +12,8 @@ from opsconsole.core.outbox import emit
 from opsconsole.journal.record import record
 from opsconsole.plans.models import Step
 from opsconsole.plans.outcomes import Outcome, Refused, Skipped
-from opsconsole.treasury import access, alterations, closures
+from opsconsole.treasury import access
+from opsconsole.treasury.closing import alterations, closures
 from opsconsole.treasury.models import Account, Freeze
 from opsconsole.treasury.states import AccountKind, AccountState, FreezeKind
 

@@ -20,9 +20,9 @@ from opsconsole.core.operations import operation
 from opsconsole.core.texts import Text
 from opsconsole.journal.record import Subject, record
 from opsconsole.treasury.errors import FileRefused, ImportRefused
-from opsconsole.treasury.payout_facts import COLUMNS, PayoutFacts
-from opsconsole.treasury.payout_files import BadLine, GoodLine
-from opsconsole.treasury.payout_rows import insert_new
+from opsconsole.treasury.payouts.facts import COLUMNS, PayoutFacts
+from opsconsole.treasury.payouts.files import BadLine, GoodLine
+from opsconsole.treasury.payouts.rows import insert_new
 from opsconsole.treasury.selectors import payouts_by_external_id
 
 CHUNK: Final = 4_000

@@ -15,8 +15,8 @@ from opsconsole.journal.record import record
 from opsconsole.treasury import access
 from opsconsole.treasury.errors import ExternalIdTaken, PayoutInvalid
 from opsconsole.treasury.models import Payout
-from opsconsole.treasury.payout_facts import COLUMNS, PayoutFacts
-from opsconsole.treasury.payout_rows import insert_new
+from opsconsole.treasury.payouts.facts import COLUMNS, PayoutFacts
+from opsconsole.treasury.payouts.rows import insert_new
 from opsconsole.treasury.states import PayoutState
 
 MAX_REASON = 2000

@@ -13,7 +13,8 @@ from opsconsole.core.operations import operation
 from opsconsole.journal.record import record
 from opsconsole.plans.models import Step
 from opsconsole.plans.outcomes import Outcome, Refused, Skipped
-from opsconsole.treasury import access, alterations
+from opsconsole.treasury import access
+from opsconsole.treasury.closing import alterations
 from opsconsole.treasury.errors import RouteRefused
 from opsconsole.treasury.models import Account, Route
 from opsconsole.treasury.states import AccountKind, AccountState, BankState

@@ -16,10 +16,11 @@ from django.db import connection
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import operation
-from opsconsole.treasury import endings, ledger
+from opsconsole.treasury import ledger
 from opsconsole.treasury.gateways.base import Known
+from opsconsole.treasury.settlement import endings
 from opsconsole.treasury.states import GatewayKind
-from opsconsole.treasury.sweeps import BACK
+from opsconsole.treasury.sweeps.reservations import BACK
 
 AT_ONCE: Final = 200
 # The pause before asking again is as long as the payment has been out, within these.

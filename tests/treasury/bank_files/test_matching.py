@@ -16,8 +16,8 @@ from opsconsole.journal.models import Entry
 from opsconsole.plans.models import Plan
 from opsconsole.treasury import jobs, ledger
 from opsconsole.treasury.errors import BreakNotFound
-from opsconsole.treasury.file_submissions import message_id
 from opsconsole.treasury.models import BankFile, BankLine, Break, Instruction, StatedBalance, Transfer
+from opsconsole.treasury.payouts.file_submissions import message_id
 from opsconsole.treasury.selectors import files_left_behind
 from opsconsole.treasury.services import bank_files, breaks
 from opsconsole.treasury.services.bank_files import import_bank_file, inspect_file, receive_file, take_in_chunk

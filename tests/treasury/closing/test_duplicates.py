@@ -17,8 +17,8 @@ from opsconsole.plans.models import Plan
 from opsconsole.plans.services import execution
 from opsconsole.plans.services.execution import Drifted
 from opsconsole.treasury.models import Payout
-from opsconsole.treasury.payout_facts import FactsRefused, read_facts
-from opsconsole.treasury.payout_files import GoodLine, read_payouts
+from opsconsole.treasury.payouts.facts import FactsRefused, read_facts
+from opsconsole.treasury.payouts.files import GoodLine, read_payouts
 from opsconsole.treasury.services import payouts, routes
 from tests.treasury.conftest import HEADER, line, refusal
 from tests.world import PAYEES, TESTER, World

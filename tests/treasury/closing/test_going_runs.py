@@ -22,7 +22,8 @@ from opsconsole.journal.models import Entry
 from opsconsole.plans import jobs
 from opsconsole.plans.models import Plan, Run
 from opsconsole.plans.services import execution, running
-from opsconsole.treasury import alterations, closures, ledger
+from opsconsole.treasury import ledger
+from opsconsole.treasury.closing import alterations, closures
 from opsconsole.treasury.errors import AccountFrozen, BankPaused, BeneficiaryFrozen, MerchantFrozen
 from opsconsole.treasury.models import Account, Instruction, Payout
 from tests.sandbox_bank.process import BankProcess

@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from opsconsole.core.commands import ConsoleCommand
+from opsconsole.identity.counting import counted
 from opsconsole.identity.holdings import user_by
 from opsconsole.identity.offboarding import offboard_user
 
@@ -27,5 +28,5 @@ class Command(ConsoleCommand):
         if done.again:
             self.stdout.write(f"{user.username} had left before, and held nothing.")
             return
-        ended = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in done.ended.items() if count)
-        self.stdout.write(f"{user.username} has left. Ended: {ended or 'nothing but the login'}.")
+        ended = counted(done.ended) or "nothing but the login"
+        self.stdout.write(f"{user.username} has left. Ended: {ended}.")

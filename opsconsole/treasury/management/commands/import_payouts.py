@@ -16,8 +16,8 @@ from opsconsole.core.commands import ConsoleCommand
 from opsconsole.core.errors import DomainError
 from opsconsole.core.texts import english
 from opsconsole.treasury.errors import FileRefused
-from opsconsole.treasury.payout_facts import COLUMNS
-from opsconsole.treasury.payout_files import BadLine, PayoutFile
+from opsconsole.treasury.payouts.facts import COLUMNS
+from opsconsole.treasury.payouts.files import BadLine, PayoutFile
 from opsconsole.treasury.services import imports
 from opsconsole.treasury.services.imports import Totals
 

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.texts import Text, english
 from opsconsole.treasury.errors import FileRefused
-from opsconsole.treasury.payout_facts import (
+from opsconsole.treasury.payouts.facts import (
     COLUMNS,
     OPTIONAL,
     FactsRefused,

@@ -16,7 +16,8 @@ from uuid import UUID
 from django.db import connection
 
 from opsconsole.core.operations import assert_in_operation
-from opsconsole.treasury import closures, ledger
+from opsconsole.treasury import ledger
+from opsconsole.treasury.closing import closures
 from opsconsole.treasury.ledger import Movement
 from opsconsole.treasury.states import TransferKind
 

@@ -16,7 +16,7 @@ from opsconsole.plans.models import Step
 from opsconsole.plans.outcomes import Answered, Done, NeverHappened, NotStarted, Refused, Skipped
 from opsconsole.plans.states import Direction
 from opsconsole.treasury.models import Bank
-from opsconsole.treasury.submissions import Turn
+from opsconsole.treasury.payouts.submissions import Turn
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from django.db import connection
 from opsconsole.core.database import bulk_joins
 from opsconsole.core.operations import assert_in_operation
 from opsconsole.plans.models import Plan
-from opsconsole.treasury.closures import FROZEN_PAYOUT
+from opsconsole.treasury.closing.closures import FROZEN_PAYOUT
 from opsconsole.treasury.gateways.credit_transfer import MAX_TRANSACTIONS
 
 # Two plans that are staged at once would choose the same payouts: one currency at a time.

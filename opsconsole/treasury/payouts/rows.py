@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from django.db import connection
 
 from opsconsole.core.operations import assert_in_operation
-from opsconsole.treasury.payout_facts import COLUMNS, PayoutFacts
+from opsconsole.treasury.payouts.facts import COLUMNS, PayoutFacts
 
 _STAGE = """
     create temporary table if not exists treasury_incoming (

@@ -28,7 +28,7 @@ from opsconsole.treasury.gateways.base import Known, PaymentState
 from opsconsole.treasury.ledger import Movement
 from opsconsole.treasury.models import Account
 from opsconsole.treasury.states import AccountKind, InstructionState, PayoutState, SweepState, TransferKind
-from opsconsole.treasury.sweep_calls import is_final
+from opsconsole.treasury.sweeps.calls import is_final
 
 log = structlog.get_logger(__name__)
 

@@ -24,16 +24,16 @@ from opsconsole.plans.outcomes import (
     Refused,
     Unclear,
 )
-from opsconsole.treasury import sweeps
 from opsconsole.treasury.answers import probed, submitted
-from opsconsole.treasury.bank_calls import nothing_sent_yet
 from opsconsole.treasury.bank_gateways import gateway_for
-from opsconsole.treasury.file_submissions import submit_file
 from opsconsole.treasury.gateways import base
 from opsconsole.treasury.gateways.base import BankGateway, FileGateway, PaymentGateway, PaymentState
 from opsconsole.treasury.models import Bank, Sweep
+from opsconsole.treasury.payouts.calls import nothing_sent_yet
+from opsconsole.treasury.payouts.file_submissions import submit_file
 from opsconsole.treasury.states import SweepState
-from opsconsole.treasury.sweeps import Line
+from opsconsole.treasury.sweeps import reservations as sweeps
+from opsconsole.treasury.sweeps.reservations import Line
 
 RECALLED, SENT_BACK, CAME_BACK = "recall", "payment", "came_back"
 

@@ -18,7 +18,7 @@ from django.db import connection
 from opsconsole.treasury.gateways.base import Known, PaymentState
 from opsconsole.treasury.gateways.iso_messages import Line
 from opsconsole.treasury.states import BreakReason, LineVerdict
-from opsconsole.treasury.sweeps import BACK
+from opsconsole.treasury.sweeps.reservations import BACK
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""How payouts come in, are taken hold of by plans, and go out to banks."""

@@ -1,0 +1,1 @@
+"""How payments end: what banks report, matched to what was sent."""

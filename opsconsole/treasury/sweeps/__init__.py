@@ -1,0 +1,1 @@
+"""How money is moved between settlement accounts of ours."""

@@ -50,7 +50,12 @@ FORMS: Final = ("payout-batch", "sweep", "failover", "freeze", "pause-bank", "js
 
 def pages(here: Console) -> dict[str, Pages]:
     """The pages with an address that is known beforehand, by who sees them."""
-    return {"pay_admin": of_pay_admin(here), "admin": of_admin(here), "auditor": of_auditor(here), "dev": of_nobody()}
+    return {
+        "pay_admin": of_pay_admin(here),
+        "admin": of_admin(here),
+        "auditor": of_auditor(here),
+        "ops_marketing2": of_nobody(),
+    }
 
 
 def of_pay_admin(here: Console) -> Pages:
@@ -67,6 +72,8 @@ def of_pay_admin(here: Console) -> Pages:
     went = here.get(f"ops/plans/{failed}/runs")["results"][0]["id"]
     return {
         "home": "/admin/",
+        "app": "/admin/plans/",
+        "not-found": "/admin/plans/plan/00000000-0000-7000-8000-000000000000/change/",
         "plans": "/admin/plans/plan/",
         "plans-none": "/admin/plans/plan/?q=nothing-like-it",
         "plan-draft": f"{plan['draft']}/change/",
@@ -144,8 +151,5 @@ def of_auditor(here: Console) -> Pages:
 
 
 def of_nobody() -> Pages:
-    """What is said to whoever may not, and of what is not there."""
-    return {
-        "refused": "/admin/core/user/",
-        "not-found": "/admin/plans/plan/00000000-0000-7000-8000-000000000000/change/",
-    }
+    """What is said to whoever may not."""
+    return {"refused": "/admin/core/user/"}

@@ -114,7 +114,7 @@ def for_looking(browser: Browser, here: Console, out: Path, only: list[str]) -> 
         found["pay_admin"] |= under_way(here)
     for way, newcomer in zip(WAYS, NEWCOMERS, strict=True):
         album = Album(out, way, only)
-        look = dict(zip(("width", "theme", "language"), way, strict=True))
+        look: Json = dict(zip(("width", "theme", "language"), way, strict=True))
         for who, addresses in found.items():
             lists = LISTS.get(who, {})
             names = [*addresses, *lists, *(f"{name}-{one}" for name, (_, rest) in lists.items() for one in rest)]

@@ -78,7 +78,12 @@ class Said:
 
 def _require_a_say(said: Said, kind: DecisionKind) -> None:
     if kind is DecisionKind.APPROVE and str(said.user.pk) in said.request.barred:
-        raise SeparationOfDuties(_("You asked for this or had a hand in it; other people must approve it."))
+        said_no = _("You asked for this or had a hand in it; other people must approve it.")
+        open_ = selectors.tally(said.request).quorum
+        if not open_.complete:
+            still = format_lazy(_("Still needed: {slots}."), slots=moves.wanted(open_))
+            raise SeparationOfDuties(format_lazy("{said} {still}", said=said_no, still=still))
+        raise SeparationOfDuties(said_no)
     asked = said.request.terms.roles
     if selectors.roles_of(said.user).isdisjoint(asked):
         raise NotAnApprover(

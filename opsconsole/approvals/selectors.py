@@ -72,6 +72,24 @@ def current_roles(users: Iterable[UUID]) -> dict[str, frozenset[str]]:
     return {user: frozenset(roles) for user, roles in found.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who is active, and the roles they hold now."""
+
+    id: str
+    name: str
+    roles: frozenset[str]
+
+
+def people_in(roles: Iterable[str]) -> list[Person]:
+    """The active people who hold any of these roles now, by name."""
+    held: dict[tuple[str, str], set[str]] = {}
+    members = User.objects.filter(is_active=True, groups__name__in=set(roles)).order_by("username")
+    for pk, name, role in members.values_list("pk", "username", "groups__name"):
+        held.setdefault((str(pk), name), set()).add(role)
+    return [Person(pk, name, frozenset(theirs)) for (pk, name), theirs in held.items()]
+
+
 def roles_of(user: User) -> frozenset[str]:
     """The roles that this user holds now, by the database and not by what a session remembers.
 

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
+from django.utils.functional import lazy
 from django.utils.text import format_lazy
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.errors import Denied
+from opsconsole.core.texts import Text
 
 if TYPE_CHECKING:
     from opsconsole.core.models import User
@@ -74,10 +78,14 @@ class Actor:
     def require(self, permission: str, obj: Any = None) -> None:
         """Raise Denied unless the actor holds the permission."""
         if not self.may(permission, obj):
-            raise Denied(
-                format_lazy(_("{actor} lacks the permission {permission}."), actor=self.name, permission=permission),
-                permission=permission,
-            )
+            raise Denied(self._lacking(permission), permission=permission)
+
+    def _lacking(self, permission: str) -> Text:
+        """That the permission is missing; to people also, who has it."""
+        said = format_lazy(_("{actor} lacks the permission {permission}."), actor=self.name, permission=permission)
+        if self.kind is not ActorKind.USER:
+            return said
+        return format_lazy("{said} {who}", said=said, who=_who_may(permission))
 
     def has_role(self, role: str) -> bool:
         """Whether the actor is a user who is a member of the role, and active."""
@@ -87,6 +95,17 @@ class Actor:
     def roles(self) -> frozenset[str]:
         """The user's roles; empty for every other actor."""
         return self.user.roles if self.user is not None and self.user.is_active else frozenset()
+
+
+def _roles_with(permission: str) -> str:
+    app, _dot, codename = permission.partition(".")
+    groups = apps.get_model("auth", "Group").objects.order_by("name").values_list("name", flat=True)
+    holding = groups.filter(permissions__codename=codename, permissions__content_type__app_label=app)
+    roles = ", ".join(holding.distinct())
+    return gettext("Roles that have it: {roles}.").format(roles=roles) if roles else gettext("No role has it.")
+
+
+_who_may = lazy(_roles_with, str)  # asked only when somebody reads the refusal
 
 
 def _may_be_granted(permission: str, obj: Any) -> bool:

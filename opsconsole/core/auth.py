@@ -29,7 +29,10 @@ class BearerAuthentication(BaseAuthentication):
             return user_of_jwt(text), SCHEME
         user = user_of_token(text)
         if user is None:
-            raise AuthenticationFailed("The token is unknown, expired or revoked.")
+            raise AuthenticationFailed(
+                "The token is unknown, expired or revoked. One that works: under your name in the console, or by"
+                " `manage.py issue_token USER`."
+            )
         return user, SCHEME
 
     def authenticate_header(self, _request: Request) -> str:

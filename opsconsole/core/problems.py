@@ -60,6 +60,13 @@ def _told(exc: Exception) -> dict[str, Any] | None:
             return problem(403, "denied", "You may not do this.")
         case exceptions.ValidationError():
             return problem(400, "invalid", "The request is not valid.", errors=exc.detail)
+        case exceptions.NotAuthenticated():
+            return problem(
+                exc.status_code,
+                exc.default_code,
+                "No token was given: send `Authorization: Bearer TOKEN`. One is to be had under your name in the"
+                " console, or by `manage.py issue_token USER`.",
+            )
         case exceptions.APIException():
             code = exc.get_codes() if isinstance(exc.detail, str) else exc.default_code
             return problem(exc.status_code, str(code), str(exc.detail))

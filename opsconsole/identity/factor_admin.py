@@ -68,6 +68,7 @@ class SecondFactorAdmin(ConsoleAdmin[SecondFactor]):
     """Who has one."""
 
     list_display = ("person", "enrolled", "left")
+    nothing = _("Nobody has a second factor. Each sets up their own, in the menu under their name.")
     ordering = ("user__username",)
     search_fields = ("user__username",)
     row_actions = (ResetSecondFactor(),)

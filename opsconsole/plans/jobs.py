@@ -102,16 +102,13 @@ def _ask(lease: Lease, following: running.Next, ours_until: float) -> list[tuple
     """Go out with these steps, outside any transaction. A fault of ours leaves them unclear, never lost."""
     plan_type = type_named(lease.plan_type)
     turn, steps = following.turn, following.steps
-    if turn is Turn.CALL and time.monotonic() > ours_until:
-        # Frozen, or kept waiting, for longer than the lease: another worker may have the run by now.
-        return [(step, NotStarted("its worker was too late to send it")) for step in steps]
     answers: list[tuple[Step, Answered]] = []
     for begin in range(0, len(steps), BATCH):
         some = steps[begin : begin + BATCH]
         if begin and not (_all_done(answers) and _may_go_out(lease, plan_type, some, ours_until)):
             # They were marked with those before them; nothing of them has gone out.
             return answers + [(step, NotStarted("held back before it was sent")) for step in steps[begin:]]
-        answers += _answers(lease, plan_type, turn, some)
+        answers += _answers(lease, plan_type, turn, some, ours_until)
     return answers
 
 
@@ -132,9 +129,14 @@ def _may_go_out(lease: Lease, plan_type: PlanType, steps: Sequence[Step], ours_u
         return False
 
 
-def _answers(lease: Lease, plan_type: PlanType, turn: Turn, steps: Sequence[Step]) -> list[tuple[Step, Answered]]:
+def _answers(
+    lease: Lease, plan_type: PlanType, turn: Turn, steps: Sequence[Step], ours_until: float
+) -> list[tuple[Step, Answered]]:
     crashpoint(f"plans.steps.before_{turn.value}")
     answers: Sequence[Answered]
+    if turn is Turn.CALL and time.monotonic() > ours_until:
+        # Frozen, or kept waiting, for longer than the lease: another worker may have the run by now.
+        return [(step, NotStarted("its worker was too late to send it")) for step in steps]
     try:
         if turn is Turn.PROBE:
             answers = plan_type.probe(steps)

@@ -187,7 +187,31 @@ function firstField() {
   return document.querySelector("form.ops-confirm .ops-field :is(input, textarea, select)");
 }
 
+// --- lists on a phone: what stands beside a value begins as the head of its column does ---
+
+function capitalise(cell) {
+  const text = cell.dataset.label;
+  cell.dataset.label = text.charAt(0).toLocaleUpperCase(document.documentElement.lang) + text.slice(1);
+}
+
+// --- charts: the figures of an axis in the reader's language, short, and with what they count ---
+
+function readable(canvas) {
+  const chart = window.Chart && window.Chart.getChart(canvas);
+  if (!chart || !chart.options.scales.y) return;
+  const language = document.documentElement.lang;
+  const figures = new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 2 });
+  const unit = canvas.dataset.unit ? `\u00a0${canvas.dataset.unit}` : "";
+  chart.options.locale = language;
+  chart.options.scales.y.ticks.callback = (value) => figures.format(value) + unit;
+  chart.update();
+}
+
+// unfold draws when everything has been loaded.
+window.addEventListener("load", () => document.querySelectorAll("canvas.chart").forEach(readable));
+
 document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll("#result_list td[data-label], #result_list th[data-label]").forEach(capitalise);
   document.querySelectorAll("[data-live]").forEach(keepLive);
   document.querySelectorAll("[data-watch]").forEach(watch);
   document.querySelectorAll("form[data-once]").forEach(sendOnce);

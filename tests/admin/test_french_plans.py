@@ -83,8 +83,13 @@ def test_a_refusal_is_told_in_french(
     with override("fr"), pytest.raises(Exception, match="^The plan is staged; only an approved plan") as caught:
         execution.execute_plan(plan_id=plan.pk, actor=person("finance_ops"))
     with override("fr"):
-        assert said(caught.value.told) == "État du plan : préparé ; seul un plan approuvé peut être exécuté."
-    assert caught.value.message == "The plan is staged; only an approved plan can be executed."
+        told = said(caught.value.told)
+    assert told == (
+        "État du plan : préparé ; seul un plan approuvé peut être exécuté. Manque encore : 1 finance_ops et 1 pay_admin."
+    )
+    assert caught.value.message == (
+        "The plan is staged; only an approved plan can be executed. Still needed: 1 finance_ops and 1 pay_admin."
+    )
 
 
 def test_warnings_are_read_in_french_and_approved_in_english(

@@ -42,7 +42,8 @@ def test_the_whole_story(world: World, bank: BankProcess, browse: Callable[..., 
     assert (plan.created_by.username, plan.description, plan.status) == ("ops", "August", "draft")
 
     staged = press(ops, url(plan, "stage"))
-    assert messages_of(staged) == ["Staged: 24 items, 2,403.72 EUR."]
+    asked = "Others are asked to approve it now: 1 finance_ops and 1 pay_admin."
+    assert messages_of(staged) == [f"Staged: 24 items, 2,403.72 EUR. {asked}"]
     plan.refresh_from_db()
     assert plan.status == "staged"
 

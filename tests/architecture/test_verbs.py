@@ -10,6 +10,7 @@ from opsconsole.changes.states import ChangeState
 from opsconsole.journal import outcomes
 from opsconsole.journal.admin.verbs import DIRECT_SQL, WORDS, words_of
 from opsconsole.plans.states import PlanState, RunState
+from opsconsole.treasury.settlement import endings
 from tests.architecture.source import modules
 
 # What writes entries, and where in its arguments the verb stands.
@@ -48,7 +49,11 @@ def spelled(verb: ast.expr) -> Iterator[str]:
 
 
 def recorded() -> dict[str, str]:
-    return {verb: module.name for module in modules() for verb in verbs_of(module.tree)}
+    return {verb: module.name for module in modules() for verb in verbs_of(module.tree)} | {
+        f"{what}.{end.word}": endings.__name__
+        for what in ("payouts", "sweeps")
+        for end in (endings._SETTLED, *endings._ENDS.values())
+    }
 
 
 def test_every_verb_of_the_code_has_words() -> None:

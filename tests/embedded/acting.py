@@ -20,7 +20,7 @@ import psycopg
 from opsconsole import embedded
 from opsconsole.embedded.places import Places
 from opsconsole.embedded.postgres import Postgres
-from opsconsole.embedded.processes import command_line, tagged
+from opsconsole.embedded.processes import tagged
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 30  # seconds for what takes an instant on a machine that has nothing else to do
@@ -145,14 +145,17 @@ def processes(var: Path, server: str) -> list[int]:
 
 def main_process(var: Path, server: str) -> int:
     """The one process of the server that the others come from."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        found = [pid for pid in processes(var, server) if not command_line(pid)[0].startswith("postgres: ")]
-        if len(found) == 1:
-            return found[0]
-        # A child that was forked this very moment still bears its parent's name.
-        assert time.monotonic() < deadline, found
-        time.sleep(0.01)
+    parents = {pid: _parent(pid) for pid in processes(var, server)}
+    (main,) = [pid for pid, parent in parents.items() if parent and parent not in parents]
+    return main
+
+
+def _parent(pid: int) -> int:
+    """Nothing for a process that has just ended."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except FileNotFoundError:
+        return 0
 
 
 def query(url: str, statement: str) -> Any:

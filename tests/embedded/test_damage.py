@@ -137,7 +137,7 @@ def test_a_starter_killed_at_any_moment_does_no_harm(new_var) -> None:
         user = User(var)
         time.sleep(moment)
         user.kill()
-    (var / "postgres.new").mkdir(exist_ok=True)
+    (var / "postgres.new").mkdir(parents=True, exist_ok=True)  # where the machine is so slow that none came that far
     (var / "postgres.new" / "PG_VERSION").write_text("18\n")
 
     servers = embedded.start(var)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -197,6 +197,16 @@ PAYMENTS = StepKind(
         ],
         ROLLBACK: ["treasury.post.before_reply", "treasury.post.after_reply", "treasury.post.after_reply:7"],
     },
+)
+# Enough for a run that goes well to mark more than it sends at a time: 16, then 44 in three lots.
+MANY_PAYMENTS = StepKind(
+    "many payments",
+    lambda open_lane: replace(open_lane("payment"), usual=60),
+    {
+        EXECUTE: ["plans.steps.before_call:3", "plans.steps.after_call:3", "treasury.post.after_reply:30"],
+        ROLLBACK: ["plans.steps.before_call:3"],
+    },
+    everywhere=False,
 )
 FILES = StepKind(
     "file",

@@ -67,12 +67,13 @@ class Lane:
     account: Account
     server: BankProcess
     console: Console
+    usual: int = 20  # payouts of a plan
 
     # A plan's life, as people lead it
 
-    def plan(self, *, payouts: int = 20, **changes: Any) -> Plan:
+    def plan(self, *, payouts: int = 0, **changes: Any) -> Plan:
         """Add payouts and take a plan over them as far as approved."""
-        add_payouts(lane=self, count=payouts, actor=TESTER)
+        add_payouts(lane=self, count=payouts or self.usual, actor=TESTER)
         fields: dict[str, Any] = {
             "external_id": f"plan-{self.number}-{next(_numbers)}",
             "name": f"Payouts of {self.currency}",

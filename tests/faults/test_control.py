@@ -141,7 +141,7 @@ def _assert_settled(one: Lane, plan: Plan, run: Run) -> Run:
     rest = {"unknown": steps["unknown"], "pending": 96 - done - steps["unknown"]}
     assert steps == {"succeeded": done} | {state: count for state, count in rest.items() if count}
     sent = len(one.payments())
-    assert sent == done + steps["unknown"]
+    assert done <= sent <= done + steps["unknown"], "what was marked is in doubt, though not all of it went out"
     time.sleep(1)
     assert len(one.payments()) == sent, "the worker went on"
     entry = Entry.objects.get(subject_kind="ops_plan_runs", subject_id=str(run.pk), verb="direct_sql")

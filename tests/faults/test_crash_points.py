@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.faults.harness import Console
-from tests.faults.kinds import FILES, PAYMENTS, StepKind
+from tests.faults.kinds import FILES, MANY_PAYMENTS, PAYMENTS, StepKind
 from tests.faults.matrix import Case, Trial, cases_of, try_all
 from tests.faults.payouts import Lane
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.fault, pytest.mark.timeout(900)]  # the first test wai
 
 CASES = [
     Case(PAYMENTS, "execute", ("plans.steps.after_call",), lease=True),  # the first to begin: it takes the longest
-    *cases_of(PAYMENTS, FILES),
+    *cases_of(PAYMENTS, MANY_PAYMENTS, FILES),
 ]
 
 
@@ -46,6 +46,7 @@ def test_points_are_where_their_names_say(trials: dict[str, Trial]) -> None:
     assert at("plans.steps.after_save") == ("running", 0)
     assert at("plans.steps.in_mark:2") == ("running", 0)
     assert at("plans.steps.after_save:2") == ("running", 16)
+    assert at("plans.steps.before_call:3", MANY_PAYMENTS) == ("running", 16), "44 are marked, 16 of them were sent"
     assert at("plans.run.before_finish") == ("running", 20)
     assert at("plans.run.in_finish") == ("running", 20)
     assert at("plans.run.after_finish") == ("succeeded", 20)

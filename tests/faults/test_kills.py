@@ -41,7 +41,7 @@ def test_killed_again_and_again(console: Console, lane: Callable[..., Lane]) -> 
     console.ensure()
     one = lane()
     one.arm("delay", seconds=0.3, times=None)
-    plan, run = one.start(payouts=300)
+    plan, run = one.start(payouts=480)
     seed = random.randrange(10**6)
     chance = random.Random(seed)
     seen = 0
@@ -50,7 +50,7 @@ def test_killed_again_and_again(console: Console, lane: Callable[..., Lane]) -> 
         time.sleep(chance.uniform(0, 0.5))
         worker, horse = wait_for("a worker at work", lambda: driver(run, console))
         seen = progress(run)
-        assert seen < 300, f"seed {seed}: nothing was left to be killed"
+        assert seen < 480, f"seed {seed}: nothing was left to be killed"
         if kill % 3 == 2:  # the child alone, as when memory runs out
             os.kill(horse, signal.SIGKILL)
         else:
@@ -61,7 +61,7 @@ def test_killed_again_and_again(console: Console, lane: Callable[..., Lane]) -> 
     succeeded(run, since=killed)
     one.assert_paid(plan)
     assert run.lease_epoch > KILLS // 2, f"seed {seed}: hardly anything was taken over"
-    assert steps_of(plan, "execute") == {"succeeded": 300}
+    assert steps_of(plan, "execute") == {"succeeded": 480}
 
 
 def test_a_test_run_that_is_killed_leaves_nothing(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as now_
@@ -18,27 +18,55 @@ from opsconsole.approvals.states import LIVE, OPEN, DecisionKind, RequestState
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.pages import Fragment, Link, Table
+from opsconsole.core.admin.viewing import opens
+from opsconsole.core.texts import Text
+
+PEOPLE_SHOWN: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place of the quorum: filled by somebody, or open to some roles."""
+    """A place of the quorum: filled by somebody, or open to some roles, and who of the people could fill it."""
 
     roles: str
     user: str = ""
+    people: str = ""
     at: datetime | None = None
     signed: str = ""  # with which key
 
 
-def _places(tally: selectors.Tally) -> list[Place]:
+def _places(request: Request, tally: selectors.Tally) -> list[Place]:
     by_person = {str(decision.user_id): decision for decision in tally.standing}
     filled = [
-        Place(seat.role, decision.user.username, decision.at, _signed_with(decision))
+        Place(seat.role, decision.user.username, "", decision.at, _signed_with(decision))
         for seat in tally.quorum.filled
         for decision in [by_person[seat.person]]
     ]
-    still = [Place(roles_as_text(slot.roles)) for slot in tally.quorum.open for _n in range(slot.count)]
+    could = _could_approve(request, tally)
+    still = [
+        Place(roles_as_text(slot.roles), people=people_as_text(could, slot.roles))
+        for slot in tally.quorum.open
+        for _n in range(slot.count)
+    ]
     return filled + still
+
+
+def _could_approve(request: Request, tally: selectors.Tally) -> list[selectors.Person]:
+    """Who may still fill a place: neither barred nor heard. Nobody once nobody can decide any more."""
+    if request.status not in OPEN or tally.quorum.complete:
+        return []
+    heard = {str(decision.user_id) for decision in tally.standing} | set(request.barred)
+    wanted = {role for slot in tally.quorum.open for role in slot.roles}
+    return [person for person in selectors.people_in(wanted) if person.id not in heard]
+
+
+def people_as_text(people: Iterable[selectors.Person], roles: Iterable[str]) -> str:
+    """Those of the people who hold one of the roles, by name; of many, the first and how many more."""
+    wanted = frozenset(roles)
+    names = [person.name for person in people if not wanted.isdisjoint(person.roles)]
+    shown = ", ".join(names[:PEOPLE_SHOWN])
+    more = len(names) - PEOPLE_SHOWN
+    return now_("%(names)s and %(count)s more") % {"names": shown, "count": more} if more > 0 else shown
 
 
 def _passed(threshold: str) -> str:
@@ -77,17 +105,18 @@ def slots_as_text(slots: Iterable[Mapping[str, Any]]) -> str:
     return f" {both} ".join(f"{slot['count']} {roles_as_text(slot['roles'])}" for slot in slots)
 
 
-def approvals_panel(request: Request, actor: Actor, *, linked: bool) -> Fragment:
+def approvals_panel(request: Request, actor: Actor, *, linked: bool, title: Text = "") -> Fragment:
     """The panel of one request, counted now."""
     tally = selectors.tally(request)
     can_sign = request.status in OPEN and actor.may("approvals.decide_request")
     signing_text = selectors.text_to_sign(request, actor) if can_sign else ""
     return Fragment(
         "console/sections/approvals.html",
-        _("Approvals"),
+        title or _("Approvals"),
         {
             "request_status": state_of(request),
-            "places": _places(tally),
+            "places": _places(request, tally),
+            "waits": request.status in OPEN,
             "objections": [
                 (decision.user.username, tally.objections[decision.pk])
                 for decision in tally.standing
@@ -98,11 +127,21 @@ def approvals_panel(request: Request, actor: Actor, *, linked: bool) -> Fragment
             "signature_required": request.terms.signature_required,
             "passed": ", ".join(_passed(threshold) for threshold in request.terms.passed),
             "executors": roles_as_text(request.executors),
+            "who_executes": _who_executes(request),
             "signing_text": signing_text,
             "signing_command": signing_command(signing_text) if can_sign else "",
         },
-        more=Link(display.row_url(request), _("The request, with what is approved")) if linked else None,
+        more=Link(display.row_url(request), _("The request, with what is approved"))
+        if linked and opens(Request, request.pk)
+        else None,
     )
+
+
+def _who_executes(request: Request) -> str:
+    """Who may carry out what is approved, by name, once that is what it waits for."""
+    if request.status != RequestState.APPROVED:
+        return ""
+    return people_as_text(selectors.people_in(request.executors), request.executors)
 
 
 def why_not_approve(request: Request, actor: Actor) -> str:

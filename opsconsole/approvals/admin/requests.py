@@ -94,6 +94,7 @@ class RequestAdmin(ConsoleAdmin[Request]):
     """Requests, newest first."""
 
     list_display = ("title", "gist", "state", "agreed", "asked_by", "left")
+    nothing = _("Nothing has been asked for: staging a plan asks for approvals, and so does asking for a change.")
     list_filter = (ForMe, Ended, "status")
     ordering = ("-created_at", "-id")
     row_actions = (Approve(), Reject(), Revoke(), Comment())

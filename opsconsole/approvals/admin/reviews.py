@@ -142,6 +142,7 @@ class ReviewAdmin(ConsoleAdmin[Review]):
     """Reviews, newest first."""
 
     list_display = ("title", "state", "why", "by", "opened", "due", "answered")
+    nothing = _("Nothing was done that is to be reviewed after the fact.")
     list_filter = (ForMe, "status", "cause")
     ordering = ("-opened_at", "-id")
     row_actions = (AnswerReview(),)

@@ -69,6 +69,10 @@ class ChangeAdmin(ConsoleAdmin[Change]):
     """Changes, newest first."""
 
     list_display = ("title", "kind_shown", "state", "asked_by", "asked", "over")
+    nothing = _(
+        "Nothing has been asked for. Changes begin on the page of the bank, account,"
+        " payout, user or policy that they are about."
+    )
     list_filter = ("status", OfKind)
     ordering = ("-created_at", "-id")
     row_actions = (ApproveChange(), ApplyChange(), CollectChange(), RejectChange(), CancelChange())

@@ -94,7 +94,7 @@ def _value(kpi: Kpi) -> str:
 
 def _duration(seconds: float) -> str:
     if seconds < MINUTE:
-        return now_("under a minute")
+        return now_("< 1 min")
     if seconds < HOUR:
         minutes = round(seconds / MINUTE)
         return ngettext("%(count)s minute", "%(count)s minutes", minutes) % {"count": minutes}

@@ -28,7 +28,7 @@ from django.views.generic import RedirectView
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin.actions import Action, ActionForm, Button, Press, request_key
 from opsconsole.core.admin.display import named
-from opsconsole.core.admin.pages import Section
+from opsconsole.core.admin.pages import Crumb, Section
 from opsconsole.core.admin.paging import CappedPaginator, NarrowList
 from opsconsole.core.errors import Denied, DomainError, NotFound
 from opsconsole.core.idempotency import Answer, KeyInFlight
@@ -76,6 +76,7 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
     sortable_by = ()
     change_list_template = "console/list.html"
     detail_template: ClassVar[str] = "console/detail.html"
+    nothing: ClassVar[Text] = ""  # said of a list without rows: what that means, and how there come to be some
     row_actions: ClassVar[Sequence[Action[Any]]] = ()
 
     def __init__(self, model: type[Row], admin_site: AdminSite) -> None:
@@ -246,6 +247,7 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
             "buttons": self._list_buttons(request),
             "tabs": self.tabs(request),
             "sections": self.head(request),
+            "nothing": self.nothing,
         }
         return super().changelist_view(request, context)
 
@@ -293,6 +295,7 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
             row = None if object_id is None else self.row_or_404(request, object_id)  # it may have moved meanwhile
         context = {
             "action": action,
+            "subtitle": action.label,
             "form": form,
             "question": action.question(row),
             "obstacle": action.obstacle(actor, row),
@@ -355,11 +358,12 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
         self, request: HttpRequest, template: str, row: Row | None, context: dict[str, Any], *, status: int = 200
     ) -> TemplateResponse:
         request.current_app = self.admin_site.name
+        named = self.opts.verbose_name_plural or "" if row is None else self.heading(row)
         everything = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "original": row,
-            "title": context.get("heading") or self.opts.verbose_name_plural,
+            "original": None if row is None else Crumb(row, named),
+            "title": context.get("heading") or named,
             **context,
         }
         return TemplateResponse(request, template, everything, status=status)

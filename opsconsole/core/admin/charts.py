@@ -39,6 +39,7 @@ def chart(
     *,
     kind: Kind = "bar",
     stacked: bool = True,
+    unit: str = "",
     summary: Text = "",
     more: Link | None = None,
 ) -> Fragment:
@@ -51,6 +52,7 @@ def chart(
         title,
         {
             "kind": kind,
+            "unit": unit,
             "data": json.dumps({"labels": labels, "datasets": [_dataset(one, kind, stacked) for one in series]}),
             "sums": told,
             "heads": [one.name for one in series],

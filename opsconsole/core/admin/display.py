@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from opsconsole.core.admin.phrases import KINDS, VALUES
-from opsconsole.core.admin.viewing import opens
+from opsconsole.core.admin.viewing import lists, opens
 from opsconsole.core.admin.words import WORDS
 from opsconsole.core.states import Stateful
 from opsconsole.core.texts import Text
@@ -31,6 +31,7 @@ from opsconsole.core.texts import Text
 NOTHING: Final = "–"
 JUST_NOW: Final = timedelta(seconds=60)
 HASH_SHOWN: Final = 12
+WHOLE: Final = 18  # letters
 UUID_FORM: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # How alarming a state is; the rest is plain.
@@ -115,6 +116,11 @@ def relative(at: datetime) -> str:
 def code(text: str) -> SafeString | str:
     """An id or a key, in full."""
     return format_html('<code class="ops-code">{}</code>', text) if text else NOTHING
+
+
+def prose(text: str) -> SafeString | str:
+    """A sentence in a table: its column may be narrow, and long ids in it break."""
+    return format_html('<span class="ops-prose">{}</span>', text) if text else NOTHING
 
 
 def short(text: str) -> SafeString | str:
@@ -215,25 +221,34 @@ AMOUNTS: Final = frozenset(
     )
 )
 SUMS: Final = frozenset(("sums", "fees", "remainder"))
+RIGHT: Final = AMOUNTS | {"count", "attempt", "attempts", "items", "priority"}  # numbers, below one another
 NAMED: Final = frozenset(
-    ("status", "state", "verdict", "direction", "on_failure", "redis", "run_status", "severity", "then")
+    (
+        *("status", "state", "verdict", "direction", "on_failure", "redis", "run_status", "severity", "simulation"),
+        "then",
+    )
 )  # their values have words
 
 # Read digit by digit: never cut off, and in letters of one width.
 COMPARED: Final = frozenset({"fingerprint", "public_key", "credential_id"})
 
 
-_links: dict[str, Callable[[str], str]] = {}
+_links: dict[str, tuple[type[Model], Callable[[str], str]]] = {}
 
 
-def register_link(key: str, url: Callable[[str], str]) -> None:
-    """Let the values of JSON members of this name lead on: `url` says where to; an empty answer is no link."""
-    _links[key] = url
+def register_link(key: str, model: type[Model], url: Callable[[str], str]) -> None:
+    """Let the values of JSON members of this name lead whoever may see the model on: `url` says where to."""
+    _links[key] = model, url
 
 
 def word(key: str) -> str:
     """The name of a JSON member, a kind of subject, or a value that has words, for people."""
-    return str(WORDS.get(key) or KINDS.get(key) or VALUES.get(key) or key.replace("_", " "))
+    return known_word(key) or key.replace("_", " ")
+
+
+def known_word(key: str) -> str:
+    """The same; empty where there is none but its spelling."""
+    return str(WORDS.get(key) or KINDS.get(key) or VALUES.get(key) or "")
 
 
 named: Final = lazy(word, str)
@@ -267,11 +282,19 @@ def member(key: str, value: Any) -> SafeString | str:
         return amount(str(value))
     if key in NAMED and isinstance(value, str):
         return word(value) if value else NOTHING
+    if key == "subject" and isinstance(value, str) and (kind := known_word(value)):  # else it is a name
+        return kind
     if key in COMPARED and isinstance(value, str) and value:
         return format_html('<code class="ops-mono ops-break">{}</code>', value)
-    if key in _links and isinstance(value, str) and value and (url := _links[key](value)):
-        return link(url, value)
-    return plain(value)
+    if key in _links and isinstance(value, str) and value and lists(_links[key][0]):
+        return link(_links[key][1](value), whole(value))
+    return whole(value) if isinstance(value, str) and value else plain(value)
+
+
+def whole(text: str) -> SafeString | str:
+    """A day or a short id, which no line breaks; any other text as it is."""
+    unbroken = len(text) <= WHOLE and "-" in text and " " not in text
+    return format_html('<span class="ops-whole">{}</span>', text) if unbroken else text
 
 
 def members(value: Mapping[str, Any]) -> list[tuple[Text, Any]]:
@@ -299,7 +322,7 @@ def _list(value: Sequence[Any]) -> SafeString | str:
 
 def _grid(rows: Sequence[Mapping[str, Any]]) -> SafeString:
     columns = ordered(key for row in rows for key in row)
-    side = {key: "ops-right" if key in AMOUNTS else "" for key in columns}
+    side = {key: "ops-right" if key in RIGHT else "" for key in columns}
     head = format_html_join("", '<th scope="col" class="{}">{}</th>', ((side[key], word(key)) for key in columns))
     lines = (
         format_html_join("", '<td class="{}">{}</td>', ((side[key], member(key, row.get(key))) for key in columns))

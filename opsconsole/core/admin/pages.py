@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from django.db.models import Model
+
 from opsconsole.core.admin import display
 from opsconsole.core.texts import Text
 
@@ -16,6 +18,26 @@ class Link:
 
     url: str
     text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Crumb:
+    """A row as unfold's path to it names it: by the heading of its page."""
+
+    row: Model
+    heading: Text
+
+    @property
+    def _meta(self) -> Any:
+        return self.row._meta
+
+    @property
+    def pk(self) -> Any:
+        """Its key."""
+        return self.row.pk
+
+    def __str__(self) -> str:
+        return str(self.heading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +121,6 @@ def table_of(title: Text, objects: Sequence[Mapping[str, Any]]) -> Table:
     keys = display.ordered(key for one in objects for key in one)
     return Table(
         title,
-        [Column(display.word(key), right=key in display.AMOUNTS) for key in keys],
+        [Column(display.word(key), right=key in display.RIGHT) for key in keys],
         [[display.member(key, one.get(key)) for key in keys] for one in objects],
     )

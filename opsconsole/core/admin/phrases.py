@@ -33,7 +33,9 @@ KINDS: Final[dict[str, str | Promise]] = {
 
 VALUES: Final[dict[str, str | Promise]] = {
     "any_currency_sum": _("any currency sum"),
+    "disagrees": _("disagrees"),
     "does not answer": _("does not answer"),
+    "executed_by": _("executed by"),
     "follow the new route": _("follow the new route"),
     "in a plan that is staged": _("in a plan that is staged"),
     "in a plan that stopped": _("in a plan that stopped"),

@@ -17,6 +17,10 @@ _viewing: ContextVar[HttpRequest | None] = ContextVar("viewing", default=None)
 class Shows(Protocol):
     """An admin that knows whether a viewer finds a row in it."""
 
+    def has_view_permission(self, request: HttpRequest) -> bool:
+        """Whether the viewer finds any."""
+        ...
+
     def shows(self, request: HttpRequest, pk: object) -> bool:
         """Whether the viewer finds the row with this key here."""
         ...
@@ -37,10 +41,18 @@ class ViewingMiddleware:
             _viewing.reset(token)
 
 
+def lists(model: type[Model]) -> bool:
+    """Whether the list of this model opens for the viewer; for no viewer in particular, whether there is one."""
+    shown, request = _page_of(model), _viewing.get()
+    return shown is not None and (request is None or shown.has_view_permission(request))
+
+
 def opens(model: type[Model], pk: object) -> bool:
-    """Whether the page of this row opens for the viewer; for no viewer in particular, whether there is such a page."""
-    shown = admin.site._registry.get(model)
-    request = _viewing.get()
-    if request is None or not isinstance(shown, Shows):
-        return shown is not None
-    return shown.shows(request, pk)
+    """The same for the page of the row with this key."""
+    shown, request = _page_of(model), _viewing.get()
+    return shown is not None and (request is None or shown.shows(request, pk))
+
+
+def _page_of(model: type[Model]) -> Shows | None:
+    shown: object = admin.site._registry.get(model)
+    return shown if isinstance(shown, Shows) else None

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from opsconsole.core.admin import display
 from opsconsole.core.admin.pages import Column, Fragment, Link, Table
 from opsconsole.core.admin.phrases import KINDS
+from opsconsole.core.admin.viewing import opens
 from opsconsole.core.states import Stateful, States
 from opsconsole.core.texts import Text
 from opsconsole.journal.admin.verbs import DIRECT_SQL, words_of
@@ -65,7 +66,7 @@ def names_of(request: HttpRequest, subjects: Iterable[tuple[str, str]]) -> dict[
 def subject_link(request: HttpRequest, kind: str, subject_id: str) -> SafeString | str:
     """A subject by its name, leading to its page, where the viewer may see it."""
     model = model_of(kind)
-    if model is None or not display.opens(model, subject_id):
+    if model is None or not opens(model, subject_id):
         return subject_text(kind, subject_id)
     name = names_of(request, [(kind, subject_id)]).get((kind, subject_id), subject_id)
     return display.link(display.row_url_of(model, subject_id), subject_text(kind, name))
@@ -123,7 +124,7 @@ def _move(kind: str, was: str, now: str) -> str:
     return " → ".join(str(known(state).label) if known else state.replace("_", " ") for state in (was, now))
 
 
-def _happening(entry: Entry, *, linked: bool) -> Happening:
+def _happening(entry: Entry) -> Happening:
     content = entry.content
     was, now = (content["before"] or {}).get("status"), (content["after"] or {}).get("status")
     return Happening(
@@ -132,14 +133,14 @@ def _happening(entry: Entry, *, linked: bool) -> Happening:
         verb=verb_label(entry.verb),
         move=_move(entry.subject_kind, was, now) if was and now and was != now else "",
         reason=content["reason"],
-        url=display.row_url(entry) if linked else "",
+        url=display.row_url(entry) if opens(Entry, entry.pk) else "",
     )
 
 
 def timeline(request: HttpRequest, entries: Iterable[Entry], *, more: Link | None = None) -> Fragment:
     """The newest of these entries; each leads to its page where the viewer may see the journal."""
     linked = admin.site._registry[Entry].has_view_permission(request)
-    happenings = [_happening(entry, linked=linked) for entry in list(entries)[:SHOWN_ON_PAGES]]
+    happenings = [_happening(entry) for entry in list(entries)[:SHOWN_ON_PAGES]]
     return Fragment(
         "console/sections/timeline.html",
         _("Journal"),

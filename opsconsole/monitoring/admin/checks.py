@@ -109,7 +109,7 @@ class CheckAdmin(ConsoleAdmin[Check]):
     """Today's checklist above the history of all of them."""
 
     change_list_template = "console/checklist.html"
-    list_display = ("day", "about", "came_to", "who", "noted")
+    list_display = ("date", "about", "came_to", "who", "noted")
     list_filter = ("verdict", ByItem)
     list_select_related = ("ticked_by",)
     ordering = ("-day", "item", "id")
@@ -139,6 +139,11 @@ class CheckAdmin(ConsoleAdmin[Check]):
                 "The system evaluates what it can now, at each visit; the rest is ticked by a person, each day (UTC)."
             ),
         )
+
+    @admin.display(description=_("day"))
+    def date(self, check: Check) -> str:
+        """Which day."""
+        return check.day.isoformat()
 
     @admin.display(description=_("item"))
     def about(self, check: Check) -> Text:

@@ -192,6 +192,7 @@ class IncidentAdmin(ConsoleAdmin[Incident]):
     """Incidents, newest first."""
 
     list_display = ("titled", "how_bad", "stands", "opened", "whose")
+    nothing = _("No incident: the console opens one when something fails, and so can you.")
     list_filter = (Since.by("opened_at"), "status", "severity", "source")
     list_select_related = ("acknowledged_by",)
     ordering = ("-opened_at", "-id")

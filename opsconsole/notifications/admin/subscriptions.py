@@ -266,6 +266,7 @@ class SubscriptionAdmin(ConsoleAdmin[Subscription]):
     """Subscriptions: one's own, and for who may see them, everybody's."""
 
     list_display = ("who", "way", "events", "least")
+    nothing = _("You are told nothing yet, neither for yourself nor for your roles.")
     list_filter = (Mine, "role")
     ordering = ("role", "user__username", "id")
     row_actions = (Edit(), End())

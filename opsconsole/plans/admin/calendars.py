@@ -186,6 +186,7 @@ class CalendarAdmin(ConsoleAdmin[Calendar]):
     """Calendars, newest first."""
 
     list_display = ("name", "state", "about", "when", "until", "made_by")
+    nothing = _("No freeze calendar holds plans back. Make one for days on which nothing may be executed.")
     list_filter = (Standing,)
     ordering = ("-created_at", "-id")
     row_actions = (EndCalendar(),)

@@ -7,7 +7,7 @@ type can be by those who prefer it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from secrets import token_hex
 from typing import Any, Final
 
@@ -17,9 +17,12 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
+from opsconsole.approvals.admin.panel import roles_as_text, slots_as_text
+from opsconsole.approvals.selectors import active_policy
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, ActionForm, Press, done, then
+from opsconsole.core.admin.pages import Notice, Section
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.texts import Text
 from opsconsole.plans.admin.rows import PlanAction
@@ -101,11 +104,11 @@ def register_fields(plan_type: str, fields: type[PayloadFields]) -> None:
     _fields[plan_type] = fields
 
 
-def _time(label: Text) -> forms.DateTimeField:
+def _time(label: Text, help_text: Text) -> forms.DateTimeField:
     return forms.DateTimeField(
         label=label,
         required=False,
-        help_text=_("In UTC; empty for no limit."),
+        help_text=help_text,
         widget=forms.DateTimeInput({"type": "datetime-local"}, format=HTML_TIME),
     )
 
@@ -133,8 +136,8 @@ class CommonFields(ActionForm):
         initial=OnFailure.STOP.value,
         help_text=_("Stop leaves the rest pending; roll back undoes what was done; continue ends partial."),
     )
-    not_before = _time(_("Not before"))
-    not_after = _time(_("Not after"))
+    not_before = _time(_("Not before"), _("Nobody can execute it earlier. In UTC; empty for no limit."))
+    not_after = _time(_("Not after"), _("Nobody can execute it later. In UTC; empty for no limit."))
 
     def payload(self) -> dict[str, Any]:
         """The type's own part."""
@@ -185,6 +188,10 @@ class DraftPlan(Action[None]):
     def question(self, _row: None) -> Text:
         """What the type does."""
         return type_named(self.plan_type).summary
+
+    def sections(self, _actor: Actor, _row: None) -> Sequence[Section]:
+        """What a draft is, and who comes after it."""
+        return [Notice(_what_follows(self.plan_type))]
 
     def initial(self, _row: None) -> dict[str, Any]:
         """An external id that nobody has, and a name."""
@@ -272,6 +279,17 @@ def _write(press: Press[Any], plan_type: str) -> Answer:
 
     draft = Draft(external_id=press.data["external_id"], plan_type=plan_type, **_editable(press.data))
     return drafts.create_plan.once(press.key, render, draft=draft, actor=press.actor)
+
+
+def _what_follows(plan_type: str) -> str:
+    """Who must agree to a plan of this type, and that a draft does nothing yet."""
+    policy = active_policy(f"plan.{plan_type}")
+    if policy is None:
+        return now_("A draft does nothing. Staging it shows what it would do.")
+    return now_(
+        "A draft does nothing. Staging it shows what it would do and asks others to approve it: %(slots)s; then"
+        " %(executors)s can execute it."
+    ) % {"slots": slots_as_text(policy.slots), "executors": roles_as_text(policy.executors)}
 
 
 def _fresh_id(begin: str) -> str:

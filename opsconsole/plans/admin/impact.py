@@ -152,7 +152,10 @@ def _original(told: Text, stored: str) -> str:
 def content_sections(content: Mapping[str, Any]) -> list[Section]:
     """Everything that a plan's approval covers, as the request keeps it."""
     rest = {name: value for name, value in content.items() if not isinstance(value, Mapping)}
+    if rest.get("estimated_impact", 0) is None:
+        rest.pop("estimated_impact")  # undoing has none of its own
     return [
+        *_undone(content),
         *impact_sections(content["estimated_impact"], originals=True),
         Facts(_("What was asked for"), display.members(content["payload"])),
         Facts(
@@ -164,8 +167,21 @@ def content_sections(content: Mapping[str, Any]) -> list[Section]:
     ]
 
 
+def _undone(content: Mapping[str, Any]) -> list[Section]:
+    """For a rollback: why, and how much of it, before anything else."""
+    if "undoes" not in content:
+        return []
+    facts = [
+        (_("why"), content.get("reason") or display.NOTHING),
+        (_("steps undone"), display.number(content["undoes"])),
+    ]
+    return [Facts(_("What undoing it is about"), facts)]
+
+
 def gist(content: Mapping[str, Any]) -> str:
     """How much the plan does, in a line."""
+    if (undoes := content.get("undoes")) is not None:
+        return ngettext("undoes %(count)s step", "undoes %(count)s steps", undoes) % {"count": display.number(undoes)}
     impact = content.get("estimated_impact") or {}
     count, sums = display.number(impact.get("count", 0)), impact.get("sums", {})
     items = ngettext("%(count)s item", "%(count)s items", impact.get("count", 0)) % {"count": count}

@@ -9,9 +9,12 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from opsconsole.approvals import moves, selectors
+from opsconsole.approvals.admin.panel import approvals_panel
 from opsconsole.approvals.admin.verdicts import require_seen
+from opsconsole.approvals.states import LIVE, RequestState
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import ActionForm, OptionalReasonForm, Press, ReasonForm, done, refused, then
@@ -24,15 +27,20 @@ from opsconsole.plans.admin.rows import (
     PlanAction,
     latest_request,
     size_of,
+    undo_request,
+    undoing_takes,
     why_frozen,
     why_not_execute,
     why_not_new_run,
+    window_closed,
 )
 from opsconsole.plans.models import Plan, Run, Step
 from opsconsole.plans.services import drafts, execution, staging
 from opsconsole.plans.services.execution import ApprovalWanted, Drifted
 from opsconsole.plans.states import Direction, PlanState, StepState
 from opsconsole.plans.transitions import live_run
+
+UNDOING = _("Approvals to undo it")
 
 
 class SeenForm(ActionForm):
@@ -54,6 +62,11 @@ class StagePlan(PlanAction[Plan]):
         """A draft."""
         return row.status == PlanState.DRAFT
 
+    def obstacle(self, _actor: Actor, row: Plan) -> Text:
+        """A window that is over: what people would approve, nobody could execute."""
+        closed = window_closed(row)
+        return now_("%(closed)s Edit the draft to move it.") % {"closed": closed} if closed else ""
+
     def question(self, row: Plan) -> Text:
         """What staging does."""
         return now_(
@@ -64,7 +77,7 @@ class StagePlan(PlanAction[Plan]):
         """Stage it."""
         return staging.stage_plan.once(
             press.key,
-            then(lambda plan: now_("Staged: %(size)s.") % {"size": size_of(plan)}, display.row_url),
+            then(_what_staging_came_to, display.row_url),
             plan_id=press.row.pk,
             actor=press.actor,
         )
@@ -153,8 +166,8 @@ class ExecutePlan(PlanAction[Plan]):
         now = timezone.now()
         if row.not_before and now < row.not_before:
             return now_("Not before %(time)s UTC.") % {"time": f"{row.not_before:%Y-%m-%d %H:%M}"}
-        if row.not_after and now > row.not_after:
-            return now_("Its window closed at %(time)s UTC.") % {"time": f"{row.not_after:%Y-%m-%d %H:%M}"}
+        if closed := window_closed(row):
+            return closed
         if freeze := calendars.freeze_of(row, now):
             return why_frozen(freeze)
         return why_not_execute(row, actor)
@@ -207,15 +220,20 @@ class RollBackPlan(PlanAction[Plan]):
 
     def question(self, row: Plan) -> Text:
         """How many steps are undone."""
-        return now_("Roll back “%(name)s”: undo %(count)s steps (%(size)s in all)?") % {
-            "name": row.name,
-            "count": display.number(_done_steps(row)),
-            "size": size_of(row),
-        }
+        count = _done_steps(row)
+        asked = ngettext(
+            "Roll back “%(name)s”: undo %(count)s step (%(size)s in all)?",
+            "Roll back “%(name)s”: undo %(count)s steps (%(size)s in all)?",
+            count,
+        ) % {"name": row.name, "count": display.number(count), "size": size_of(row)}
+        return " ".join(filter(None, (asked, _asked_first(row))))
 
-    def sections(self, _actor: Actor, row: Plan) -> Sequence[Section]:
-        """What that cannot do."""
-        return irreversible_sections(row.estimated_impact or {})
+    def sections(self, actor: Actor, row: Plan) -> Sequence[Section]:
+        """How far the approvals to undo it are, and what it cannot do."""
+        undoing = undo_request(row) if undoing_takes(row) else None
+        live = undoing is not None and undoing.status in LIVE
+        panel = [approvals_panel(undoing, actor, linked=True, title=UNDOING)] if undoing and live else []
+        return [*panel, *irreversible_sections(row.estimated_impact or {})]
 
     def typed(self, row: Plan) -> str:
         """The number of steps that were done."""
@@ -239,6 +257,34 @@ class RollBackPlan(PlanAction[Plan]):
         return execution.roll_back_plan.once(
             press.key, render, plan_id=press.row.pk, reason=press.data["reason"], actor=press.actor
         )
+
+
+def _what_staging_came_to(plan: Plan) -> str:
+    """How much it is, and who is asked next."""
+    request = latest_request(plan)
+    wanted = moves.wanted(selectors.tally(request).quorum) if request else ""
+    if not wanted:
+        return now_("Staged: %(size)s.") % {"size": size_of(plan)}
+    return now_("Staged: %(size)s. Others are asked to approve it now: %(slots)s.") % {
+        "size": size_of(plan),
+        "slots": wanted,
+    }
+
+
+def _asked_first(plan: Plan) -> str:
+    """What pressing does where undoing takes approvals of its own; empty where it takes none."""
+    takes = undoing_takes(plan)
+    if not takes:
+        return ""
+    asked = undo_request(plan)
+    if asked is None or asked.status not in LIVE:
+        return now_(
+            "Undoing this takes approvals of its own: %(slots)s. Pressing now asks for them and undoes nothing yet;"
+            " once they have agreed, roll back again from here."
+        ) % {"slots": takes}
+    if asked.status == RequestState.APPROVED:
+        return now_("Undoing this is approved: pressing does it, unless what it would undo has changed since.")
+    return now_("Its approvals were asked for and are not complete: until they are, pressing undoes nothing.")
 
 
 def _done_steps(plan: Plan) -> int:

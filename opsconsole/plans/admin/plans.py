@@ -13,6 +13,7 @@ from django.utils.http import content_disposition_header, urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from opsconsole.approvals.admin.panel import approvals_panel
 from opsconsole.approvals.models import Request
@@ -21,7 +22,7 @@ from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, Button
 from opsconsole.core.admin.base import ConsoleAdmin, actor_of
 from opsconsole.core.admin.filters import OneOf, Options, Since
-from opsconsole.core.admin.pages import Facts, Fragment, Link, Section, Table
+from opsconsole.core.admin.pages import Facts, Fragment, Link, Notice, Section, Table
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
 from opsconsole.journal.selectors import entries_of
 from opsconsole.plans import access, selectors
@@ -30,9 +31,9 @@ from opsconsole.plans.admin.decisions import ApprovePlan, RejectPlan, RevokeAppr
 from opsconsole.plans.admin.downloads import downloads_of
 from opsconsole.plans.admin.drafting import DuplicatePlan, EditPlan, draft_actions
 from opsconsole.plans.admin.impact import content_sections, impact_sections
-from opsconsole.plans.admin.moves import BackToDraft, CancelPlan, ExecutePlan, RollBackPlan, StagePlan
+from opsconsole.plans.admin.moves import UNDOING, BackToDraft, CancelPlan, ExecutePlan, RollBackPlan, StagePlan
 from opsconsole.plans.admin.revisions import comparison, comparison_sections, steps_from
-from opsconsole.plans.admin.rows import latest_request, type_label
+from opsconsole.plans.admin.rows import latest_request, type_label, undo_request, window_closed
 from opsconsole.plans.admin.runs import RunAdmin, progress_bar, progress_section, why_it_stands, wishes_of
 from opsconsole.plans.admin.steps import in_doubt, steps_table
 from opsconsole.plans.models import Plan, Run
@@ -69,6 +70,7 @@ class PlanAdmin(ConsoleAdmin[Plan]):
     """Plans, newest first."""
 
     list_display = ("name", "state", "kind", "money_in_all", "count_of_items", "agreed", "drafted_by", "drafted")
+    nothing = _("No plan has been drafted yet: begin one with the button above.")
     list_filter = ("status", OfType, Since.by("created_at"))
     list_select_related = ("created_by",)
     ordering = ("-created_at", "-id")
@@ -129,7 +131,7 @@ class PlanAdmin(ConsoleAdmin[Plan]):
         """Who drafted it."""
         return plan.created_by.username
 
-    @admin.display(description=_("drafted"))
+    @admin.display(description=pgettext_lazy("a plan", "drafted"))
     def drafted(self, plan: Plan) -> SafeString | str:
         """When."""
         return display.moment(plan.created_at)
@@ -153,6 +155,7 @@ class PlanAdmin(ConsoleAdmin[Plan]):
             run = selectors.runs_of(row).first()  # what went wrong, and at which steps
         return [
             *([self._watch(row)] if row.status in WATCHED else []),
+            *([self._expired(row)] if row.status == PlanState.EXPIRED else []),
             *broken_glass_sections(row),
             *in_doubt(actor_of(request), row),
             *([progress_section(run)] if run else []),
@@ -165,8 +168,10 @@ class PlanAdmin(ConsoleAdmin[Plan]):
         """Who has agreed, who is still needed; and the facts."""
         approval = latest_request(row)
         linked = self.admin_site._registry[Request].has_view_permission(request)
-        panel = [approvals_panel(approval, actor_of(request), linked=linked)] if approval else []
-        return [*panel, self._facts(row)]
+        actor, undoing = actor_of(request), undo_request(row)
+        panels = [approvals_panel(undoing, actor, linked=linked, title=UNDOING)] if undoing else []
+        panels += [approvals_panel(approval, actor, linked=linked)] if approval else []
+        return [*panels, self._facts(row)]
 
     def foot(self, request: HttpRequest, row: Plan) -> Sequence[Section]:
         """Its steps, its runs, and what happened."""
@@ -260,6 +265,11 @@ class PlanAdmin(ConsoleAdmin[Plan]):
             return []
         return comparison_sections(found, Link(_content_url(plan), _("All that has changed")))
 
+    def _expired(self, plan: Plan) -> Section:
+        why = window_closed(plan) or now_("Its approvals were not complete in time.")
+        told = now_("%(why)s It can no longer be executed; Duplicate begins a new draft with what it had.")
+        return Notice(told % {"why": why}, "warn", _("Expired"))
+
     def _watch(self, plan: Plan) -> Section:
         url = reverse("admin:plans_plan_state", args=[plan.pk])
         return Fragment("console/sections/watch.html", context={"url": url, "token": _token(plan)})
@@ -272,7 +282,7 @@ class PlanAdmin(ConsoleAdmin[Plan]):
                 (_("type"), type_label(plan)),
                 (_("description"), plan.description or display.NOTHING),
                 (_("drafted by"), plan.created_by.username),
-                (_("drafted"), display.moment(plan.created_at)),
+                (pgettext_lazy("a plan", "drafted"), display.moment(plan.created_at)),
                 (_("staged"), display.moment(plan.staged_at)),
                 (_("revision"), plan.revision),
                 (_("approvals wanted"), plan.required_approvals),
@@ -323,7 +333,7 @@ class PlanAdmin(ConsoleAdmin[Plan]):
                     display.moment(run.run_at),
                     display.moment(run.finished_at),
                     wishes_of(run),
-                    why_it_stands(run) or display.NOTHING,
+                    display.prose(why_it_stands(run)),
                 ]
                 for run in selectors.runs_of(plan)[:RUNS_SHOWN]
             ],

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
+from django.utils import timezone
 from django.utils.translation import gettext as now_
+from django.utils.translation import ngettext
 
+from opsconsole.approvals.admin.panel import slots_as_text
 from opsconsole.approvals.models import Request
+from opsconsole.approvals.selectors import active_policy
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action
 from opsconsole.plans.access import visible_runs, visible_steps
 from opsconsole.plans.calendars import Freeze
 from opsconsole.plans.models import Plan, Run, Step
-from opsconsole.plans.states import StepState
-from opsconsole.plans.transitions import SUBJECT, live_run, policy_action
+from opsconsole.plans.states import PlanState, StepState
+from opsconsole.plans.transitions import SUBJECT, live_run, policy_action, rollback_action
 from opsconsole.plans.types import UnknownPlanType, type_named
 
 __all__ = ["visible_runs", "visible_steps"]
@@ -45,19 +49,42 @@ def type_label(plan: Plan) -> str:
 
 def latest_request(plan: Plan) -> Request | None:
     """The newest approval request for the plan, ended or not."""
+    return _latest(plan, policy_action(plan))
+
+
+def undo_request(plan: Plan) -> Request | None:
+    """The newest approval request for undoing the plan, ended or not; most plans are undone without one."""
+    return _latest(plan, rollback_action(plan))
+
+
+def _latest(plan: Plan, action: str) -> Request | None:
     return (
         Request.objects.select_related("requested_by")
-        .filter(subject_kind=SUBJECT, subject_id=str(plan.pk), action=policy_action(plan))
+        .filter(subject_kind=SUBJECT, subject_id=str(plan.pk), action=action)
         .order_by("-created_at", "-id")
         .first()
     )
 
 
+def undoing_takes(plan: Plan) -> str:
+    """Whose approvals undoing the plan takes first; empty where it takes none of its own."""
+    policy = active_policy(rollback_action(plan))
+    return "" if policy is None or plan.status == PlanState.ROLLBACK_PARTIAL else slots_as_text(policy.slots)
+
+
 def size_of(plan: Plan) -> str:
     """How much the plan does, as it was staged: its count and its sums."""
     impact = plan.estimated_impact or {}
-    count, total = impact.get("count", 0), display.sums_as_text(impact.get("sums", {}))
-    return now_("%(count)s items, %(sums)s") % {"count": display.number(count), "sums": total}
+    count, sums = impact.get("count", 0), impact.get("sums", {})
+    items = ngettext("%(count)s item", "%(count)s items", count) % {"count": display.number(count)}
+    return f"{items}, {display.sums_as_text(sums)}" if sums else items
+
+
+def window_closed(plan: Plan) -> str:
+    """When its window closed; empty while it has not, or without one."""
+    if plan.not_after is None or timezone.now() <= plan.not_after:
+        return ""
+    return now_("Its window closed at %(time)s UTC.") % {"time": f"{plan.not_after:%Y-%m-%d %H:%M}"}
 
 
 def why_not_execute(plan: Plan, actor: Actor) -> str:

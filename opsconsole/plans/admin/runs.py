@@ -17,19 +17,20 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.base import ConsoleAdmin, actor_of
-from opsconsole.core.admin.pages import Facts, Fragment, Section, Table, table_of
+from opsconsole.core.admin.pages import Facts, Fragment, Link, Section, Table, table_of
 from opsconsole.core.texts import Text
 from opsconsole.plans import selectors
 from opsconsole.plans.admin.control import CancelRun, PauseRun, ResumeRun, RetryRun
 from opsconsole.plans.admin.evidence import ForceFailRun
 from opsconsole.plans.admin.rows import visible_runs
 from opsconsole.plans.admin.steps import in_doubt, steps_table, steps_url
-from opsconsole.plans.models import Run, Step
-from opsconsole.plans.states import Direction, RunState, StepState, Waiting
+from opsconsole.plans.models import Plan, Run, Step
+from opsconsole.plans.states import Direction, PlanState, RunState, StepState, Waiting
 
 NOTABLE_SHOWN = 20
 LIVE_SHOWN = 8
@@ -122,6 +123,8 @@ def why_it_stands(run: Run) -> str:
         told.append(now_("The dry run did not agree with what was approved: %(what)s") % {"what": disagreements[0]})
     if "halted" in result and run.status != RunState.SUCCEEDED:
         told.append(now_("It stopped before sending more: %(why)s") % {"why": result["halted"]})
+        if run.plan.status in (PlanState.FAILED, PlanState.PARTIAL):
+            told.append(now_("Once that is over, Retry goes on from here; rolling back undoes what was done."))
     if "error" in result:
         told.append(now_("It was ended: %(why)s.") % {"why": str(result["error"]).rstrip(".")})
     if run.status == RunState.CANCELLED:
@@ -177,6 +180,7 @@ class RunAdmin(ConsoleAdmin[Run]):
     """Runs, newest first."""
 
     list_display = ("asked", "state", "of_plan", "way", "asked_by", "began", "ended")
+    nothing = _("Nothing has run yet: a run begins when an approved plan is executed.")
     list_filter = ("status", "direction")
     list_select_related = ("plan",)
     ordering = ("-run_at", "-id")
@@ -289,10 +293,23 @@ class RunAdmin(ConsoleAdmin[Run]):
                     (_("end asked"), display.moment(row.cancel_asked_at)),
                     (_("retry of"), display.row_link(row.retry_of, _("the run before")) if row.retry_of else "–"),
                     (_("worker"), row.lease_owner or display.NOTHING),
-                    (_("epoch"), row.lease_epoch),
+                    (_("taken up"), _times_taken(row)),
                 ],
+                more=_back_to(row.plan),
             )
         ]
+
+
+def _times_taken(run: Run) -> str:
+    """How many times a worker took it: more than once when one went away in the middle."""
+    count = run.lease_epoch
+    return ngettext("%(count)s time", "%(count)s times", count) % {"count": display.number(count)}
+
+
+def _back_to(plan: Plan) -> Link:
+    undoable = PlanState.ROLLING_BACK.value in plan.state.following
+    told = _("To the plan, where it can be rolled back") if undoable else _("To the plan")
+    return Link(display.row_url(plan), told)
 
 
 def _result(run: Run) -> list[Section]:
@@ -302,8 +319,19 @@ def _result(run: Run) -> list[Section]:
     rest = {name: value for name, value in told.items() if name not in lists}
     return [
         *([Facts(_("Result"), display.members(rest))] if rest else []),
-        *(table_of(display.word(name).capitalize(), value) for name, value in lists.items()),
+        *(table_of(display.word(name).capitalize(), _for_people(value)) for name, value in lists.items()),
     ]
+
+
+def _for_people(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows without ids: what they are of is named beside them."""
+    ids = {
+        key
+        for key in {key for row in rows for key in row}
+        if (key == "id" and all("of" in row for row in rows))
+        or all(display.UUID_FORM.fullmatch(str(row.get(key, ""))) for row in rows)
+    }
+    return [{key: value for key, value in row.items() if key not in ids} for row in rows]
 
 
 def _is_table(value: Any) -> bool:

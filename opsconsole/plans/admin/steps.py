@@ -75,7 +75,7 @@ def steps_table(steps: Iterable[Step], *, more: Link | None, empty: Text = "", t
     """Steps, a line each."""
     return Table(
         title or _("Steps"),
-        ["#", _("what"), Column(_("amount"), right=True), _("state"), _("attempts")],
+        ["#", _("what"), Column(_("amount"), right=True), _("state"), Column(_("attempts"), right=True)],
         [
             [
                 display.row_link(step, str(step.seq)),
@@ -206,6 +206,7 @@ class StepAdmin(ConsoleAdmin[Step]):
     """Steps: in their order within one plan, else the newest first."""
 
     list_display = ("number", "what", "money_moved", "state", "attempt", "way", "of_plan", "ended")
+    nothing = _("No plan has steps yet: staging one writes them down.")
     list_filter = (
         StatusWithin.of(
             StepState,

@@ -36,7 +36,7 @@ from opsconsole.plans.starting import (
     steps_to_execute,
 )
 from opsconsole.plans.states import Direction, PlanState, RunState, StepState
-from opsconsole.plans.transitions import SUBJECT, open_run, rollback_action
+from opsconsole.plans.transitions import SUBJECT, open_run, policy_action, rollback_action
 from opsconsole.plans.types import type_named
 
 __all__ = ["ApprovalWanted", "Drifted", "execute_plan", "retry_run", "roll_back_plan"]
@@ -54,7 +54,11 @@ class ApprovalWanted:
         counted = approvals.tally(self.request)
         return ApprovalRequired(
             format_lazy(
-                _("Rolling this plan back takes approvals of its own: {slots}."), slots=moves.wanted(counted.quorum)
+                _(
+                    "Rolling this plan back takes approvals of its own: {slots}. They approve the request approval_id;"
+                    " then roll back again."
+                ),
+                slots=moves.wanted(counted.quorum),
             ),
             approval_id=str(self.request.pk),
             approval_status=self.request.status,
@@ -72,11 +76,7 @@ def execute_plan(*, plan_id: UUID, actor: Actor) -> Run | Drifted:
     """
     plan = access.plan_for(actor, plan_id, "execute")
     if plan.status != PlanState.APPROVED:
-        raise WrongState(
-            format_lazy(_("The plan is {state}; only an approved plan can be executed."), state=plan.state.label),
-            status=plan.status,
-            wanted=PlanState.EXECUTING.value,
-        )
+        raise _not_approved(plan)
     refuse_outside_window(plan)
     calendars.refuse_frozen(plan, timezone.now())
     request = request_to_execute(plan)
@@ -89,6 +89,19 @@ def execute_plan(*, plan_id: UUID, actor: Actor) -> Run | Drifted:
     run = open_run(plan, Direction.EXECUTE, actor=actor, steps=steps_to_execute(plan))
     review_by_policy(plan, run, request, actor=actor)
     return run
+
+
+def _not_approved(plan: Plan) -> WrongState:
+    """That the plan must be approved first, and by whom where it waits for that."""
+    said = format_lazy(_("The plan is {state}; only an approved plan can be executed."), state=plan.state.label)
+    asked = approvals.live_request(SUBJECT, plan.pk, policy_action(plan)) if plan.status == PlanState.STAGED else None
+    if asked is not None and (wanted := approvals.tally(asked).quorum).open:
+        still = format_lazy(_("Still needed: {slots}."), slots=moves.wanted(wanted))
+        said = format_lazy("{said} {still}", said=said, still=still)
+    if plan.status == PlanState.EXPIRED and plan.not_after and plan.not_after < timezone.now():
+        closed = format_lazy(_("Its window closed at {time} UTC."), time=f"{plan.not_after:%Y-%m-%d %H:%M}")
+        said = format_lazy("{said} {closed}", said=said, closed=closed)
+    return WrongState(said, status=plan.status, wanted=PlanState.EXECUTING.value)
 
 
 @operation

@@ -167,6 +167,7 @@ def balance_chart(account: Account) -> Section:
             )
         ],
         kind="line",
+        unit=account.currency,
         summary=now_("In UTC; today as it stands now."),
     )
 

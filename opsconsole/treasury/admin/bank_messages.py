@@ -108,6 +108,7 @@ class BankFileAdmin(ConsoleAdmin[BankFile]):
     """Files, the newest first."""
 
     list_display = ("name", "schema", "state", "lines_read", "settled", "failed", "returned", "breaks", "received")
+    nothing = _("No bank has reported yet: import a file, or let the console fetch it from the bank's folder.")
     list_filter = ("status",)
     ordering = ("-created_at", "-id")
     search_fields = ("digest",)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -131,15 +132,19 @@ class BankAdmin(ConsoleAdmin[Bank]):
         return list(visible.filter(bank=bank).order_by("currency", "kind"))
 
 
+def _account_and_iban(account: Account) -> SafeString | str:
+    name = display.row_link(account)
+    return format_html("{}<br>{}", name, display.code(account.iban)) if account.iban else name
+
+
 def accounts_table(accounts: Sequence[Account]) -> Table:
     """Accounts with their balances."""
     return Table(
         _("Accounts"),
-        [_("account"), _("IBAN"), _("kind"), _("state"), Column(_("balance"), right=True)],
+        [_("account"), _("kind"), _("state"), Column(_("balance"), right=True)],
         [
             [
-                display.row_link(account),
-                display.code(account.iban or ""),
+                _account_and_iban(account),
                 account.get_kind_display(),
                 display.state_of(account),
                 display.money(account.ledger_balance, account.currency),

@@ -27,13 +27,13 @@ class PayoutBatchFields(PayloadFields):
 
     currency = forms.ChoiceField(label=_("Currency"), choices=_currencies)
     cutoff_date = forms.DateField(
-        label=_("Due by"),
+        label=_("Cut-off date"),
         initial=lambda: timezone.now().date(),
         help_text=_("Payouts due on this day or before are taken, the oldest first."),
         widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
     )
     total_amount = forms.DecimalField(
-        label=_("Total at most"),
+        label=_("Total amount, at most"),
         required=False,
         min_value=Decimal("0.01"),
         max_digits=18,
@@ -42,7 +42,7 @@ class PayoutBatchFields(PayloadFields):
         widget=forms.TextInput({"inputmode": "decimal", "autocomplete": "off"}),
     )
     simulate_before_execute = forms.BooleanField(
-        label=_("Run it dry first"),
+        label=_("Simulate first"),
         required=False,
         initial=True,
         help_text=_("Compares everything with the records and the banks' own balances, and stops on a difference."),

@@ -64,6 +64,7 @@ class BreakAdmin(ConsoleAdmin[Break]):
     """Breaks, the newest first."""
 
     list_display = ("what", "state", "reference", "why", "of_file", "found")
+    nothing = _("Every line of every bank file has found its payment.")
     list_filter = ("status", "reason")
     list_select_related = ("line", "file")
     ordering = ("-id",)

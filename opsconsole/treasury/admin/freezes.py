@@ -79,6 +79,7 @@ class FreezeAdmin(ConsoleAdmin[Freeze]):
     """Freezes, the newest first. A plan sets one, and rolling that plan back lifts it."""
 
     list_display = ("of", "kind", "standing", "why", "of_plan", "set_by", "since")
+    nothing = _("Nothing is frozen. A freeze is drafted as a plan.")
     list_filter = (StandingFilter, "kind")
     list_select_related = ("account", "plan")
     ordering = ("-id",)

@@ -17,7 +17,7 @@ from opsconsole.core.admin.filters import StatusWithin
 from opsconsole.core.admin.pages import Facts, Section
 from opsconsole.treasury import access
 from opsconsole.treasury.admin.bank_messages import lines_of
-from opsconsole.treasury.admin.leading import may_see
+from opsconsole.treasury.admin.leading import may_see, shortened
 from opsconsole.treasury.models import BankFile, Instruction
 from opsconsole.treasury.states import OPEN_INSTRUCTIONS, InstructionState
 
@@ -26,7 +26,8 @@ from opsconsole.treasury.states import OPEN_INSTRUCTIONS, InstructionState
 class InstructionAdmin(ConsoleAdmin[Instruction]):
     """Submissions, the newest first."""
 
-    list_display = ("end_to_end_id", "state", "money_amount", "of_payout", "of_plan", "bank", "sent", "settled")
+    list_display = ("reference", "state", "money_amount", "of_payout", "of_plan", "bank", "sent", "settled")
+    nothing = _("No payment has gone to a bank yet: executing a payout batch sends them.")
     list_filter = (
         StatusWithin.of(InstructionState, indexed=OPEN_INSTRUCTIONS, parents=("plan__id__exact", "payout__id__exact")),
     )
@@ -43,6 +44,11 @@ class InstructionAdmin(ConsoleAdmin[Instruction]):
     def find(self, rows: QuerySet[Instruction], words: str) -> QuerySet[Instruction]:
         """What an index finds."""
         return rows.filter(Q(end_to_end_id=words) | Q(payout__external_id=words))
+
+    @admin.display(description=_("EndToEndId"))
+    def reference(self, instruction: Instruction) -> SafeString:
+        """What it is called at every bank."""
+        return shortened(instruction.end_to_end_id)
 
     @admin.display(description=_("state"))
     def state(self, instruction: Instruction) -> SafeString:

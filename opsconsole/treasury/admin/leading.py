@@ -31,11 +31,16 @@ def may_see(request: HttpRequest, model: type[Model]) -> bool:
     return admin.site._registry[model].has_view_permission(request)
 
 
-def payment_link(instruction: Instruction) -> SafeString:
+def payment_link(instruction: Instruction) -> SafeString | str:
     """A payment by the beginning and the end of its EndToEndId, which in full would push all else off the page."""
-    known = instruction.end_to_end_id
+    return display.row_link(instruction, shortened(instruction.end_to_end_id))
+
+
+def shortened(end_to_end_id: str) -> SafeString:
+    """Its beginning and its end; all of it where the pointer rests."""
+    known = end_to_end_id
     shown = known if len(known) <= ID_SHOWN else f"{known[:8]}…{known[-4:]}"
-    return display.link(display.row_url(instruction), format_html('<span title="{}">{}</span>', known, shown))
+    return format_html('<span class="ops-whole" title="{}">{}</span>', known, shown)
 
 
 def draft_button(

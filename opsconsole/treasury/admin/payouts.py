@@ -190,6 +190,7 @@ class PayoutAdmin(ConsoleAdmin[Payout]):
     """Payouts, the newest first."""
 
     list_display = ("external_id", "beneficiary_name", "iban", "money_amount", "due", "state", "of_plan")
+    nothing = _("No payout has come in yet: import a file, or have them posted to the API.")
     list_filter = ("status",)
     list_select_related = ("plan",)
     ordering = ("-id",)

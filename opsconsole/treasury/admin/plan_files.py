@@ -66,10 +66,10 @@ def _account_url(named: str) -> str:
     return display.list_url(Account, q=named)
 
 
-display.register_link("payout", lambda named: display.list_url(Payout, q=named))
-display.register_link("like", lambda named: display.list_url(Payout, q=named))
-display.register_link("account", _account_url)
+display.register_link("payout", Payout, lambda named: display.list_url(Payout, q=named))
+display.register_link("like", Payout, lambda named: display.list_url(Payout, q=named))
+display.register_link("account", Account, _account_url)
 for _name in ("bank", "from_bank", "to_bank", "source_bank", "target_bank"):
-    display.register_link(_name, lambda code: display.list_url(Bank, q=code))
+    display.register_link(_name, Bank, lambda code: display.list_url(Bank, q=code))
 for _name in ("target_account", "recall"):
-    display.register_link(_name, _account_url)
+    display.register_link(_name, Account, _account_url)

@@ -140,7 +140,7 @@ class SweepFields(SeenFields):
         widget=forms.TextInput({"inputmode": "decimal", "autocomplete": "off"}),
     )
     simulate_before_execute = forms.BooleanField(
-        label=_("Run it dry first"),
+        label=_("Simulate first"),
         required=False,
         initial=True,
         help_text=_("Compares everything with the records and the banks' own balances, and stops on a difference."),
@@ -171,14 +171,14 @@ class SweepFields(SeenFields):
 class FailoverFields(SeenFields):
     """From which bank to which, for all of its routes or some."""
 
-    from_bank = forms.ChoiceField(label=_("Away from"), choices=banks)
-    to_bank = forms.ChoiceField(label=_("Over to"), choices=banks)
+    from_bank = forms.ChoiceField(label=_("From bank"), choices=banks)
+    to_bank = forms.ChoiceField(label=_("To bank"), choices=banks)
     corridors = forms.MultipleChoiceField(
         label=_("Only these corridors"),
         required=False,
         choices=corridors,
         widget=forms.CheckboxSelectMultiple,
-        help_text=_("None for all routes of the bank."),
+        help_text=_("A currency and a country, * for every country. Mark none to move all routes of the bank."),
     )
 
     def payload(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from opsconsole.core.admin.filters import StatusWithin
 from opsconsole.core.admin.pages import Facts, Section
 from opsconsole.treasury import access
 from opsconsole.treasury.admin.bank_messages import lines_of
+from opsconsole.treasury.admin.leading import shortened
 from opsconsole.treasury.models import Sweep
 from opsconsole.treasury.states import OPEN_SWEEPS, SweepState
 
@@ -26,6 +27,7 @@ class SweepAdmin(ConsoleAdmin[Sweep]):
     """Transfers, the newest first."""
 
     list_display = ("reference", "state", "money_amount", "source", "to", "way", "of_plan", "sent", "settled")
+    nothing = _("No money was moved between accounts yet. A sweep is drafted as a plan.")
     list_filter = (StatusWithin.of(SweepState, indexed=OPEN_SWEEPS, parents=("plan__id__exact", "account__id__exact")),)
     list_select_related = ("account", "target", "plan", "bank", "step", "undoes")
     ordering = ("-id",)
@@ -41,9 +43,9 @@ class SweepAdmin(ConsoleAdmin[Sweep]):
         return rows.filter(end_to_end_id=words)
 
     @admin.display(description=_("EndToEndId"))
-    def reference(self, sweep: Sweep) -> SafeString | str:
+    def reference(self, sweep: Sweep) -> SafeString:
         """What it is called at every bank."""
-        return display.code(sweep.end_to_end_id)
+        return shortened(sweep.end_to_end_id)
 
     @admin.display(description=_("state"))
     def state(self, sweep: Sweep) -> SafeString:

@@ -78,7 +78,7 @@ def _bank(key: str) -> payload_fields.Reader:
         if not isinstance(value, str) or not Bank.objects.filter(code=value).exists():
             raise payload_fields.Wrong(payload_fields.NO_BANK)
         if key == "to_bank" and value == payload.get("from_bank"):
-            raise payload_fields.Wrong(_("must be another bank than from_bank"))
+            raise payload_fields.Wrong(_("must be another bank than the one that is led away from"))
         return value
 
     return read

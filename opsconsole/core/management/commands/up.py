@@ -194,6 +194,7 @@ class Screen:
             needed = Measurement.get(self.console, self.console.options.update(width=1000), table).maximum
             with contextlib.suppress(OSError):
                 Console(width=max(needed, self.console.width)).print(table)
+            self._print(Text(f"These stay in {credentials}; “Try it” in README.md goes on from here."))
         self._print(Text('psql "$(./manage.py dburl)" opens the database; Ctrl-C stops everything.\n'))
 
     def _print(self, text: Text) -> None:

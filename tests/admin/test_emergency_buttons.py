@@ -125,7 +125,7 @@ def test_the_evidence_is_among_the_downloads(lamps: MakeLamps, browse: Browse, p
     assert name not in text(browse("ops"), url(plan))
     answer = browse("auditor").get(f"{url(plan, 'file')}?name={name}")
     assert answer.status_code == 200
-    with zipfile.ZipFile(io.BytesIO(answer.content)) as pack:
+    with zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content))) as pack:
         assert "journal.jsonl" in pack.namelist()
     assert browse("ops").get(f"{url(plan, 'file')}?name={name}").status_code == 404
 
@@ -134,12 +134,20 @@ def test_undoing_asks_for_its_approvals(lamps: MakeLamps, browse: Browse, person
     lamps(rollback=True)
     plan = approved(person("ops"), person("pay_admin"))
     jobs.execute_run(str(execution.execute_plan(plan_id=plan.pk, actor=person("ops")).pk))
+    before = text(browse("ops"), url(plan, "rollback"))
+    assert "Undoing this takes approvals of its own: 1 pay_admin" in before
+    assert "undoes nothing yet" in before
     answer = press(browse("ops"), url(plan, "rollback"), reason="day has come")
     assert "Undoing this takes approvals of its own" in messages_of(answer)[0]
     assert answer["Location"].startswith("/admin/approvals/request/")
     page = text(browse("finance_ops"), answer["Location"])
     assert "Roll back: Light them" in page
     assert "day has come" in page
+    assert "undoes 1 step" in page
+    meanwhile = text(browse("ops"), url(plan))
+    assert "Approvals to undo it" in meanwhile
+    assert "that can be pay_admin" in meanwhile  # by name
+    assert "are not complete" in text(browse("ops"), url(plan, "rollback"))
     plan.refresh_from_db()
     assert plan.status == "succeeded"
 

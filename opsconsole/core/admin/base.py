@@ -36,7 +36,7 @@ from opsconsole.core.models import User
 from opsconsole.core.texts import Text
 
 Row = TypeVar("Row", bound=Model)
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin as _ModelAdmin
@@ -247,7 +247,6 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
             "buttons": self._list_buttons(request),
             "tabs": self.tabs(request),
             "sections": self.head(request),
-            "nothing": self.nothing,
         }
         return super().changelist_view(request, context)
 
@@ -266,7 +265,7 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
         return self._render(request, self.detail_template, row, context)
 
     @method_decorator(require_safe)
-    def _row_view(self, request: HttpRequest, object_id: str, *, view: View) -> HttpResponse:
+    def _row_view(self, request: HttpRequest, object_id: str, *, view: View) -> HttpResponseBase:
         return view(request, self.row_or_404(request, object_id))
 
     @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))

@@ -217,7 +217,7 @@ _PLACE: Final = {key: place for place, key in enumerate(FIRST)}
 AMOUNTS: Final = frozenset(
     (
         *("amount", "sum", "balance", "balance_before", "balance_after", "control_sum", "total_amount", "beyond_sum"),
-        *("fee", "available", "keep_minimum", "moved", "total", "in_flight_sum"),
+        *("fee", "fee_per_payment", "available", "keep_minimum", "moved", "total", "in_flight_sum"),
     )
 )
 SUMS: Final = frozenset(("sums", "fees", "remainder"))
@@ -254,6 +254,14 @@ def known_word(key: str) -> str:
 named: Final = lazy(word, str)
 
 
+_names: dict[str, Callable[[str], Text]] = {}
+
+
+def register_names(key: str, name: Callable[[str], Text]) -> None:
+    """Show the values of JSON members of this name as people call them."""
+    _names[key] = name
+
+
 def plain(value: Any) -> SafeString | str:
     """A JSON value as people read it: an object as terms with their values, a list of objects as a table."""
     match value:
@@ -284,6 +292,8 @@ def member(key: str, value: Any) -> SafeString | str:
         return word(value) if value else NOTHING
     if key == "subject" and isinstance(value, str) and (kind := known_word(value)):  # else it is a name
         return kind
+    if key in _names and isinstance(value, str) and value:
+        return str(_names[key](value))
     if key in COMPARED and isinstance(value, str) and value:
         return format_html('<code class="ops-mono ops-break">{}</code>', value)
     if key in _links and isinstance(value, str) and value and lists(_links[key][0]):

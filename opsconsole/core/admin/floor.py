@@ -17,8 +17,9 @@ from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.base import ConsoleAdmin
 from opsconsole.core.admin.filters import Since
-from opsconsole.core.admin.pages import Facts, Section, Table
+from opsconsole.core.admin.pages import Column, Facts, Section, Table
 from opsconsole.core.models import DeliveryState, OutboxEvent, WorkerHeartbeat
+from opsconsole.core.texts import Text
 
 SILENT_AFTER: Final = timedelta(seconds=30)
 
@@ -77,6 +78,13 @@ class HeartbeatAdmin(ConsoleAdmin[WorkerHeartbeat]):
         ]
 
 
+STATES: Final[dict[DeliveryState, Text]] = {
+    DeliveryState.DUE: _("not delivered yet"),
+    DeliveryState.DELIVERED: _("delivered"),
+    DeliveryState.DEAD: _("given up"),
+}
+
+
 @admin.register(OutboxEvent)
 class OutboxEventAdmin(ConsoleAdmin[OutboxEvent]):
     """Events, with how far their delivery has come."""
@@ -93,7 +101,7 @@ class OutboxEventAdmin(ConsoleAdmin[OutboxEvent]):
     @admin.display(description=_("about"))
     def subject(self, event: OutboxEvent) -> str:
         """What it is about."""
-        return f"{event.subject_kind} {event.subject_id}"
+        return f"{display.word(event.subject_kind)} {event.subject_id}"
 
     @admin.display(description=_("delivered"))
     def deliveries_made(self, event: OutboxEvent) -> str:
@@ -116,18 +124,18 @@ class OutboxEventAdmin(ConsoleAdmin[OutboxEvent]):
             Facts(
                 _("Event"),
                 [
-                    (_("about"), f"{row.subject_kind} {row.subject_id}"),
+                    (_("about"), self.subject(row)),
                     (_("at"), display.moment(row.created_at)),
                     (_("data"), display.plain(row.data)),
                 ],
             ),
             Table(
                 _("Deliveries"),
-                [_("listener"), _("state"), _("attempts"), _("next attempt"), _("error")],
+                [_("listener"), _("state"), Column(_("attempts"), right=True), _("next attempt"), _("error")],
                 [
                     [
                         delivery.listener,
-                        display.state_label(delivery.status),
+                        display.state_label(delivery.status, STATES[DeliveryState(delivery.status)]),
                         delivery.attempts,
                         display.moment(delivery.next_attempt_at)
                         if delivery.status == DeliveryState.DUE

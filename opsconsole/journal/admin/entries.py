@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from django.views.decorators.http import require_safe
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, Button
-from opsconsole.core.admin.base import ConsoleAdmin, Tab, actor_of
+from opsconsole.core.admin.base import ConsoleAdmin, Tab, View, actor_of
 from opsconsole.core.admin.pages import Facts, Link, Notice, Section
 from opsconsole.core.admin.paging import NarrowList
 from opsconsole.core.errors import DomainError
@@ -257,7 +257,7 @@ class EntryAdmin(ConsoleAdmin[Entry]):
             Facts(_("Place in the tree"), facts, more=more if found.index is not None else None),
         ]
 
-    def more_urls(self) -> dict[str, Callable[..., HttpResponse]]:
+    def more_urls(self) -> dict[str, View]:
         """The proof as a file."""
         return {"proof": self.proof_view}
 

@@ -99,7 +99,9 @@ class OpenIncident(Action[None]):
         """Open it, or join the live one of that title."""
         return incidents.open_incident.once(
             press.key,
-            then(lambda incident: now_("The incident %(title)s is open.") % {"title": incident.title}, display.row_url),
+            then(
+                lambda incident: now_("The incident “%(title)s” is open.") % {"title": incident.title}, display.row_url
+            ),
             title=press.data["title"],
             severity=Severity(press.data["severity"]),
             description=press.data["description"],
@@ -173,7 +175,7 @@ class Resolve(Action[Incident]):
 
     def question(self, row: Incident) -> Text:
         """What is asked."""
-        return now_("What was it, and what was done? %(title)s ends with this.") % {"title": row.title}
+        return now_("What was it, and what was done? “%(title)s” ends with this.") % {"title": row.title}
 
     def perform(self, press: Press[Incident]) -> Answer:
         """End it."""

@@ -11,7 +11,7 @@ from opsconsole.core.admin.actions import OptionalReasonForm, Press, ReasonForm,
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.texts import Text
 from opsconsole.plans import selectors
-from opsconsole.plans.admin.rows import PlanAction, why_not_new_run
+from opsconsole.plans.admin.rows import PlanAction, why_not_new_run, why_nothing_left
 from opsconsole.plans.models import Run
 from opsconsole.plans.services import control, execution
 from opsconsole.plans.states import Direction, PlanState, RunState, StepState
@@ -141,8 +141,8 @@ class RetryRun(PlanAction[Run]):
         )
 
     def obstacle(self, actor: Actor, row: Run) -> Text:
-        """A run under way, steps in doubt, another role."""
-        return why_not_new_run(row.plan, actor)
+        """A run under way, steps in doubt, another role, nothing left to do."""
+        return why_not_new_run(row.plan, actor) or why_nothing_left(row.plan, Direction(row.direction))
 
     def question(self, row: Run) -> Text:
         """How much is tried again."""

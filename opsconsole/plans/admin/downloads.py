@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import IO
 
+from django.core.files import File
 from django.http import HttpRequest
 
 from opsconsole.core.texts import Text
@@ -13,11 +15,11 @@ from opsconsole.plans.models import Plan
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file: its name, what it is, how its bytes are read, and their digest where that is known before."""
+    """A file: its name, what it is, how it is opened, and its digest where that is known before."""
 
     name: str
     text: Text
-    read: Callable[[], bytes]
+    open: Callable[[], IO[bytes] | File[bytes]]
     digest: str = ""
     content_type: str = "application/octet-stream"
 

@@ -30,15 +30,11 @@ def evidence_of(request: HttpRequest, plan: Plan) -> Sequence[Download]:
     if not actor.may("plans.export_evidence", plan) or last_checkpoint() is None:
         return ()
 
-    def read() -> bytes:
-        with evidence.export(plan_id=plan.pk, actor=actor).file as file:
-            return file.read()
-
     return (
         Download(
             f"evidence-{plan.pk}.zip",
             _("Evidence: content, decisions, signatures, runs, steps, files, journal entries with their proof"),
-            read,
+            lambda: evidence.export(plan_id=plan.pk, actor=actor).file,
             content_type="application/zip",
         ),
     )

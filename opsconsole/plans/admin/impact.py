@@ -21,6 +21,7 @@ from opsconsole.core.admin.pages import Column, Facts, Figures, Link, Notice, Se
 from opsconsole.core.texts import Text
 from opsconsole.plans import warnings
 from opsconsole.plans.transitions import SUBJECT
+from opsconsole.plans.types import UnknownPlanType, type_named
 
 KNOWN: Final = frozenset(
     ("count", "payees", "steps", "sums", "remainder", "fees", "accounts", "banks", "warnings", "irreversible")
@@ -160,11 +161,24 @@ def content_sections(content: Mapping[str, Any]) -> list[Section]:
         Facts(_("What was asked for"), display.members(content["payload"])),
         Facts(
             _("The plan"),
-            display.members(rest),
+            [
+                (_("digest of the steps") if name == "steps" else display.word(name), _told(name, rest[name]))
+                for name in display.ordered(rest)
+            ],
             more=Link(reverse("admin:plans_plan_content", args=[content["plan"]]), _("Every step of the plan")),
         ),
         Facts(_("Who must agree, as it was then"), display.members(content["policy"])),
     ]
+
+
+def _told(name: str, value: Any) -> Any:
+    """A member of what is approved; the plan's type by its name for people."""
+    if name != "plan_type":
+        return display.member(name, value)
+    try:
+        return type_named(value).label
+    except UnknownPlanType:
+        return value
 
 
 def _undone(content: Mapping[str, Any]) -> list[Section]:

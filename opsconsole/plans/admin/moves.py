@@ -32,6 +32,7 @@ from opsconsole.plans.admin.rows import (
     why_frozen,
     why_not_execute,
     why_not_new_run,
+    why_nothing_left,
     window_closed,
 )
 from opsconsole.plans.models import Plan, Run, Step
@@ -215,8 +216,10 @@ class RollBackPlan(PlanAction[Plan]):
         return PlanState.ROLLING_BACK.value in row.state.following or live_run(row) is not None
 
     def obstacle(self, actor: Actor, row: Plan) -> Text:
-        """A run under way, steps in doubt, another role."""
-        return why_not_new_run(row, actor)
+        """A run under way, steps in doubt, another role, nothing left to undo."""
+        if told := why_not_new_run(row, actor):
+            return told
+        return why_nothing_left(row, Direction.ROLLBACK) if row.status == PlanState.ROLLBACK_PARTIAL else ""
 
     def question(self, row: Plan) -> Text:
         """How many steps are undone."""

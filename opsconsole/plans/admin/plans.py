@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, cast
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.http import content_disposition_header, urlencode
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
@@ -20,7 +20,7 @@ from opsconsole.approvals.models import Request
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, Button
-from opsconsole.core.admin.base import ConsoleAdmin, actor_of
+from opsconsole.core.admin.base import ConsoleAdmin, View, actor_of
 from opsconsole.core.admin.filters import OneOf, Options, Since
 from opsconsole.core.admin.pages import Facts, Fragment, Link, Notice, Section, Table
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
@@ -197,17 +197,16 @@ class PlanAdmin(ConsoleAdmin[Plan]):
 
     # --- exactly what is approved, and whether anything has changed ---
 
-    def more_urls(self) -> dict[str, Callable[..., HttpResponse]]:
+    def more_urls(self) -> dict[str, View]:
         """The full content; and a word that changes with the plan, for the page that looks again."""
         return {"content": self.content_view, "state": self.state_view, "file": self.file_view}
 
-    def file_view(self, request: HttpRequest, row: Plan) -> HttpResponse:
+    def file_view(self, request: HttpRequest, row: Plan) -> FileResponse:
         """One of the plan's files, by its name."""
         found = next((one for one in downloads_of(request, row) if one.name == request.GET.get("name")), None)
         if found is None:
             raise Http404
-        headers = {"Content-Disposition": content_disposition_header(True, found.name) or "attachment"}  # noqa: FBT003
-        return HttpResponse(found.read(), content_type=found.content_type, headers=headers)
+        return FileResponse(found.open(), as_attachment=True, filename=found.name, content_type=found.content_type)
 
     def state_view(self, _request: HttpRequest, row: Plan) -> HttpResponse:
         """A word that is another one once the page would look different."""

@@ -17,7 +17,7 @@ from opsconsole.core.admin.actions import Action
 from opsconsole.plans.access import visible_runs, visible_steps
 from opsconsole.plans.calendars import Freeze
 from opsconsole.plans.models import Plan, Run, Step
-from opsconsole.plans.states import PlanState, StepState
+from opsconsole.plans.states import Direction, PlanState, StepState
 from opsconsole.plans.transitions import SUBJECT, live_run, policy_action, rollback_action
 from opsconsole.plans.types import UnknownPlanType, type_named
 
@@ -41,10 +41,15 @@ class PlanAction(Action[Row], Generic[Row]):
 
 def type_label(plan: Plan) -> str:
     """The plan's type for people; its bare name where the type is no longer registered."""
+    return label_of_type(plan.plan_type)
+
+
+def label_of_type(name: str) -> str:
+    """The same by the name of the type."""
     try:
-        return str(type_named(plan.plan_type).label)
+        return str(type_named(name).label)
     except UnknownPlanType:
-        return plan.plan_type
+        return name
 
 
 def latest_request(plan: Plan) -> Request | None:
@@ -106,6 +111,19 @@ def why_frozen(freeze: Freeze) -> str:
     return now_("The freeze calendar %(names)s holds this plan until %(time)s UTC.") % facts
 
 
+def why_nothing_left(plan: Plan, direction: Direction) -> str:
+    """That a run which ended in part has nothing left to try; empty while it has."""
+    steps = Step.objects.filter(plan=plan, revision=plan.revision)
+    waiting = steps.filter(direction=direction, status__in=(StepState.PENDING, StepState.FAILED, StepState.UNKNOWN))
+    if waiting.exists():
+        return ""
+    if direction == Direction.EXECUTE:
+        return now_("Every step of this run has been done.")
+    if steps.filter(direction=Direction.EXECUTE, status=StepState.SUCCEEDED, undone_by=None).exists():
+        return ""
+    return now_("What could be undone is undone; its run lists what no longer can be, each with the reason.")
+
+
 def why_not_new_run(plan: Plan, actor: Actor) -> str:
     """Why no further run can begin; empty when one can."""
     if run := live_run(plan):
@@ -116,3 +134,7 @@ def why_not_new_run(plan: Plan, actor: Actor) -> str:
             "count": display.number(doubtful)
         }
     return why_not_execute(plan, actor)
+
+
+display.register_names("plan_type", label_of_type)
+display.register_link("run", Run, lambda pk: display.row_url_of(Run, pk))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -21,7 +21,7 @@ from django.utils.translation import ngettext
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.base import ConsoleAdmin, actor_of
+from opsconsole.core.admin.base import ConsoleAdmin, View, actor_of
 from opsconsole.core.admin.pages import Facts, Fragment, Link, Section, Table, table_of
 from opsconsole.core.texts import Text
 from opsconsole.plans import selectors
@@ -29,7 +29,7 @@ from opsconsole.plans.admin.control import CancelRun, PauseRun, ResumeRun, Retry
 from opsconsole.plans.admin.evidence import ForceFailRun
 from opsconsole.plans.admin.rows import visible_runs
 from opsconsole.plans.admin.steps import in_doubt, steps_table, steps_url
-from opsconsole.plans.models import Plan, Run, Step
+from opsconsole.plans.models import Run, Step
 from opsconsole.plans.states import Direction, PlanState, RunState, StepState, Waiting
 
 NOTABLE_SHOWN = 20
@@ -123,8 +123,10 @@ def why_it_stands(run: Run) -> str:
         told.append(now_("The dry run did not agree with what was approved: %(what)s") % {"what": disagreements[0]})
     if "halted" in result and run.status != RunState.SUCCEEDED:
         told.append(now_("It stopped before sending more: %(why)s") % {"why": result["halted"]})
-        if run.plan.status in (PlanState.FAILED, PlanState.PARTIAL):
+        if run.plan_id and run.plan.status in (PlanState.FAILED, PlanState.PARTIAL):
             told.append(now_("Once that is over, Retry goes on from here; rolling back undoes what was done."))
+    if result.get("not_undone"):
+        told.append(now_("Its page lists what could no longer be undone, each with the reason."))
     if "error" in result:
         told.append(now_("It was ended: %(why)s.") % {"why": str(result["error"]).rstrip(".")})
     if run.status == RunState.CANCELLED:
@@ -190,7 +192,7 @@ class RunAdmin(ConsoleAdmin[Run]):
         """The runs of the plans the actor may see."""
         return visible_runs(actor)
 
-    def more_urls(self) -> dict[str, Callable[..., HttpResponse]]:
+    def more_urls(self) -> dict[str, View]:
         """The progress alone, for the page that looks again."""
         return {"progress": self.progress_view}
 
@@ -295,7 +297,7 @@ class RunAdmin(ConsoleAdmin[Run]):
                     (_("worker"), row.lease_owner or display.NOTHING),
                     (_("taken up"), _times_taken(row)),
                 ],
-                more=_back_to(row.plan),
+                more=_back_to(row),
             )
         ]
 
@@ -306,8 +308,9 @@ def _times_taken(run: Run) -> str:
     return ngettext("%(count)s time", "%(count)s times", count) % {"count": display.number(count)}
 
 
-def _back_to(plan: Plan) -> Link:
-    undoable = PlanState.ROLLING_BACK.value in plan.state.following
+def _back_to(run: Run) -> Link:
+    plan = run.plan
+    undoable = run.direction == Direction.EXECUTE and PlanState.ROLLING_BACK.value in plan.state.following
     told = _("To the plan, where it can be rolled back") if undoable else _("To the plan")
     return Link(display.row_url(plan), told)
 

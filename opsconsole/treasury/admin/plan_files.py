@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 from django.contrib import admin
+from django.core.files import File
 from django.http import HttpRequest
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
@@ -47,15 +48,14 @@ def bank_files(request: HttpRequest, plan: Plan) -> Sequence[Download]:
     return files
 
 
-def stored_file(bank: str, digest: str) -> bytes:
-    """The bytes of a file that was handed to a bank, wherever it lies now; raises NotFound once it was cleared away."""
+def stored_file(bank: str, digest: str) -> File[bytes]:
+    """A file that was handed to a bank, wherever it lies now; raises NotFound once it was cleared away."""
     storage = artifacts()
     gateway = Iso20022Gateway(storage, bank)
     for tray in (Tray.OUTGOING, Tray.COLLECTED, Tray.WITHDRAWN, Tray.PREPARED):
         path = gateway.path(tray, digest)
         if storage.exists(path):
-            with storage.open(path) as stored:
-                return bytes(stored.read())
+            return storage.open(path)
     raise NotFound(_("The file is no longer in the storage."), bank=bank, digest=digest)
 
 

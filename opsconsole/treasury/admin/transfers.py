@@ -85,7 +85,7 @@ class TransferAdmin(ConsoleAdmin[Transfer]):
                     (_("reference"), display.code(row.reference)),
                     (_("description"), row.description or display.NOTHING),
                     (_("plan"), display.row_link(row.plan)),
-                    (_("step"), display.row_link(row.step)),
+                    (_("step"), display.row_link(row.step, str(row.step.seq)) if row.step else display.NOTHING),
                     (_("booked"), display.moment(row.booked_at)),
                 ],
             ),

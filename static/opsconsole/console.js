@@ -207,8 +207,10 @@ function readable(canvas) {
   chart.update();
 }
 
-// unfold draws when everything has been loaded.
-window.addEventListener("load", () => document.querySelectorAll("canvas.chart").forEach(readable));
+// unfold draws when everything has been loaded; its script comes after this one.
+window.addEventListener("load", () => {
+  setTimeout(() => document.querySelectorAll("canvas.chart").forEach(readable));
+});
 
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("#result_list td[data-label], #result_list th[data-label]").forEach(capitalise);

@@ -135,7 +135,7 @@ def test_undoing_asks_for_its_approvals(lamps: MakeLamps, browse: Browse, person
     plan = approved(person("ops"), person("pay_admin"))
     jobs.execute_run(str(execution.execute_plan(plan_id=plan.pk, actor=person("ops")).pk))
     before = text(browse("ops"), url(plan, "rollback"))
-    assert "Undoing this takes approvals of its own: 1 pay_admin" in before
+    assert "Undoing this takes approvals of its own: 1 finance_ops and 1 pay_admin" in before
     assert "undoes nothing yet" in before
     answer = press(browse("ops"), url(plan, "rollback"), reason="day has come")
     assert "Undoing this takes approvals of its own" in messages_of(answer)[0]
@@ -143,7 +143,7 @@ def test_undoing_asks_for_its_approvals(lamps: MakeLamps, browse: Browse, person
     page = text(browse("finance_ops"), answer["Location"])
     assert "Roll back: Light them" in page
     assert "day has come" in page
-    assert "undoes 1 step" in page
+    assert "undoes 3 steps" in page
     meanwhile = text(browse("ops"), url(plan))
     assert "Approvals to undo it" in meanwhile
     assert "that can be pay_admin" in meanwhile  # by name

@@ -84,9 +84,8 @@ def test_a_refusal_is_told_in_french(
         execution.execute_plan(plan_id=plan.pk, actor=person("finance_ops"))
     with override("fr"):
         told = said(caught.value.told)
-    assert told == (
-        "État du plan : préparé ; seul un plan approuvé peut être exécuté. Manque encore : 1 finance_ops et 1 pay_admin."
-    )
+    assert told.startswith("État du plan : préparé ; seul un plan approuvé peut être exécuté.")
+    assert told.endswith(" Manque encore : 1 finance_ops et 1 pay_admin.")
     assert caught.value.message == (
         "The plan is staged; only an approved plan can be executed. Still needed: 1 finance_ops and 1 pay_admin."
     )

@@ -299,6 +299,8 @@ def test_buttons_fit_the_state_and_the_person(
     assert buttons("auditor") == {}
     page = browse("ops").get(reverse("admin:plans_plan_change", args=[plan.pk])).content.decode()
     assert "Still needed: 1 finance_ops and 1 pay_admin." in page
+    assert "that can be finance_ops" in page  # by name
+    assert "nobody who could agree holds it now" in page  # there is no pay_admin yet
     press(browse("finance_ops"), url(plan, "approve"))
     assert buttons("finance_ops")["approve"] is False
     assert buttons("finance_ops")["revoke"] is True

@@ -168,3 +168,9 @@ def test_what_could_not_be_undone_is_told(
     page = browse("auditor").get(url(back)).content.decode()
     assert "PAY-00000" in page
     assert "Not undone" in page
+    assert "Its page lists what could no longer be undone" in page
+    # There is nothing to press that would do nothing: the button says so.
+    for row, action in ((back, "retry"), (plan, "rollback")):
+        offered = browse("pay_admin").get(url(row)).context["buttons"]
+        button = next(one for one in offered if one.action.name == action)
+        assert "What could be undone is undone" in str(button.obstacle)

@@ -201,9 +201,9 @@ class Curl:
 class Line:
     """A socket in front of PostgreSQL that can be cut and mended: to whoever uses it, the server goes and returns."""
 
-    def __init__(self, folder: Path, target: Path) -> None:
+    def __init__(self, folder: Path, *, host: str, port: int) -> None:
         self.folder = folder
-        self.target = target
+        self.host, self.port = host, port
         self.socket = folder / ".s.PGSQL.5432"
         self._open: set[socket.socket] = set()
         self._listener: socket.socket | None = None
@@ -233,11 +233,18 @@ class Line:
                 client, _ = listener.accept()
             except OSError:
                 return
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(str(self.target))
+            server = self._server()
             self._open |= {client, server}
             for source, sink in ((client, server), (server, client)):
                 threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
+
+    def _server(self) -> socket.socket:
+        """A connection to the server: a folder with its socket, or an address."""
+        if not self.host.startswith("/"):
+            return socket.create_connection((self.host, self.port))
+        made = socket.socket(socket.AF_UNIX)
+        made.connect(f"{self.host}/.s.PGSQL.{self.port}")
+        return made
 
     def _carry(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):

@@ -30,7 +30,7 @@ def line(transactional_db: None) -> Iterator[Line]:
     """A line to PostgreSQL, in a folder whose name is short enough for a socket."""
     parts = conninfo_to_dict(dsn_as(settings.DB_APP_ROLE))
     folder = Path(tempfile.mkdtemp(prefix="ops"))
-    made = Line(folder, Path(str(parts["host"])) / f".s.PGSQL.{parts.get('port') or 5432}")
+    made = Line(folder, host=str(parts["host"]), port=int(parts.get("port") or 5432))
     made.mend()
     yield made
     made.cut()

@@ -64,7 +64,7 @@ def test_who_may_what(person: Callable[..., Actor]) -> None:
     assert ops.may("plans.create_plan")
     assert not ops.may("treasury.change_route")
     assert (ops.has_role("ops"), ops.has_role("auditor"), ops.roles) == (True, False, frozenset({"ops"}))
-    with pytest.raises(Denied, match="ops lacks the permission treasury.change_route"):
+    with pytest.raises(Denied, match="ops lacks the permission treasury.change_route. Roles that have it: [a-z]"):
         ops.require("treasury.change_route")
     # A right of another app about one of our rows is a question like any other.
     assert not person("auditor").may("approvals.decide_request", Plan())

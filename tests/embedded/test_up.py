@@ -30,7 +30,8 @@ class Console:
 
     def __init__(self, var: Path, *, demo: bool = False) -> None:
         self.var = var
-        kept = {name: value for name, value in os.environ.items() if name not in ("PORT", "HOST", "DATABASE_URL")}
+        foreign = ("PORT", "HOST", "REDIS_URL", "OPS_PGBOUNCER", "DATABASE_")  # the console brings servers of its own
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         ours = {"OPS_VAR": str(var), "OPS_ENV": "local", "OPS_DEMO": str(int(demo)), "LOG_LEVEL": "WARNING"}
         self.environment = kept | ours
         self.output = (var.parent / "output").open("w+")

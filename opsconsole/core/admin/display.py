@@ -31,7 +31,7 @@ from opsconsole.core.texts import Text
 NOTHING: Final = "–"
 JUST_NOW: Final = timedelta(seconds=60)
 HASH_SHOWN: Final = 12
-WHOLE: Final = 18  # letters
+WHOLE: Final = 12  # letters
 UUID_FORM: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # How alarming a state is; the rest is plain.

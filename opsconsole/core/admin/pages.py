@@ -117,10 +117,20 @@ Section = Facts | Figures | Table | Notice | Fragment
 
 
 def table_of(title: Text, objects: Sequence[Mapping[str, Any]]) -> Table:
-    """JSON objects as a table, a line each."""
-    keys = display.ordered(key for one in objects for key in one)
+    """JSON objects as a table, a line each: without what none of them says, the currency beside the money."""
+    keys = display.ordered(key for one in objects for key, value in one.items() if value not in (None, "", [], {}))
+    moved = [key for key in keys if key in display.AMOUNTS]
+    if moved and all(one.get("currency") for one in objects):
+        keys.remove("currency")
+    else:
+        moved = []
     return Table(
         title,
         [Column(display.word(key), right=key in display.RIGHT) for key in keys],
-        [[display.member(key, one.get(key)) for key in keys] for one in objects],
+        [[_cell(key, one, money=key in moved) for key in keys] for one in objects],
     )
+
+
+def _cell(key: str, one: Mapping[str, Any], *, money: bool) -> Any:
+    value = one.get(key)
+    return display.money(value, one["currency"]) if money and value else display.member(key, value)

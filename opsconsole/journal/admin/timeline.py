@@ -58,7 +58,7 @@ def names_of(request: HttpRequest, subjects: Iterable[tuple[str, str]]) -> dict[
     for kind, ids in wanted.items():
         shown = admin.site._registry.get(model) if (model := model_of(kind)) else None
         if shown is not None and isinstance(shown.opts.pk, UUIDField) and shown.has_view_permission(request):
-            for row in shown.get_queryset(request).filter(pk__in=ids):
+            for row in shown.get_queryset(request).prefetch_related(None).filter(pk__in=ids):
                 names[kind, str(row.pk)] = str(row)
     return names
 

@@ -51,6 +51,11 @@ class PayloadFields(forms.Form):
         """The fields' values for a payload that is there."""
         raise NotImplementedError
 
+    @staticmethod
+    def shown(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The payload for people: as it is, but for ids of rows, which have names."""
+        return payload
+
     def keep_to(self, actor: Actor) -> None:
         """Offer no record that the actor may not see; most fields offer none at all."""
 

@@ -29,7 +29,7 @@ from opsconsole.plans import access, selectors
 from opsconsole.plans.admin.breakglass import BreakTheGlass, broken_glass_sections
 from opsconsole.plans.admin.decisions import ApprovePlan, RejectPlan, RevokeApproval
 from opsconsole.plans.admin.downloads import downloads_of
-from opsconsole.plans.admin.drafting import DuplicatePlan, EditPlan, draft_actions
+from opsconsole.plans.admin.drafting import DuplicatePlan, EditPlan, draft_actions, fields_of
 from opsconsole.plans.admin.impact import content_sections, impact_sections
 from opsconsole.plans.admin.moves import UNDOING, BackToDraft, CancelPlan, ExecutePlan, RollBackPlan, StagePlan
 from opsconsole.plans.admin.revisions import comparison, comparison_sections, steps_from
@@ -296,7 +296,7 @@ class PlanAdmin(ConsoleAdmin[Plan]):
         return Facts(
             _("What was asked for"),
             [
-                *display.members(plan.payload),
+                *display.members(fields_of(plan.plan_type).shown(plan.payload)),
                 (_("when a step fails"), OnFailure(plan.on_failure).label),
                 (_("window (UTC)"), f"{window} – {until}"),
             ],

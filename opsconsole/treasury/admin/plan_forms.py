@@ -239,6 +239,15 @@ class FreezeFields(SeenFields):
         where = "account" if payload["subject"] == "account" else "id"
         return {"subject": payload["subject"], where: payload["id"], "reason": payload["reason"]}
 
+    @staticmethod
+    def shown(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """An account of ours by its IBAN, or by its name where it has none."""
+        account = Account.objects.filter(pk=payload["id"]).first() if payload["subject"] == "account" else None
+        if account is None:
+            return payload
+        rest = {name: value for name, value in payload.items() if name != "id"}
+        return rest | {"account": account.iban or account.name}
+
 
 class PauseBankFields(SeenFields):
     """Which bank, and why."""

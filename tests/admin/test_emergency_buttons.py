@@ -143,7 +143,7 @@ def test_undoing_asks_for_its_approvals(lamps: MakeLamps, browse: Browse, person
     page = text(browse("finance_ops"), answer["Location"])
     assert "Roll back: Light them" in page
     assert "day has come" in page
-    assert "undoes 3 steps" in page
+    assert "undoes 2 steps" in page
     meanwhile = text(browse("ops"), url(plan))
     assert "Approvals to undo it" in meanwhile
     assert "that can be pay_admin" in meanwhile  # by name

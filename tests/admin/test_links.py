@@ -72,3 +72,16 @@ def test_whoever_may_is_led_on(plans: tuple[Plan, Plan], browse: Callable[..., C
     client = browse("pay_admin")
     instruction = Instruction.objects.filter(plan=plans[0])[0]
     assert {row_url(instruction.plan), row_url(instruction.payout)} <= links_of(client, instruction)
+
+
+def test_pages_name_what_they_are_about(plans: tuple[Plan, Plan], browse: Callable[..., Client]) -> None:
+    plan, run = plans[0], Run.objects.get(plan=plans[0])
+    client = browse("pay_admin")
+    page = client.get(row_url(run)).content.decode()
+    assert f"Execute: {plan.name}" in page.partition("<title>")[2].partition("</title>")[0]
+    assert str(run.pk) not in re.sub(r'(href|data-live)="[^"]*"', "", page)
+    entries = client.get("/admin/journal/entry/", {"subject_id": str(plan.pk)}).content.decode()
+    assert f">plan {plan.name}<" in entries
+    french = client.get(row_url(plan), headers={"accept-language": "fr"}).content.decode()
+    assert "en attente → approuvé" in french  # states of the request, in a story of the plan
+    assert "approuvé → utilisé" in french

@@ -70,6 +70,8 @@ PAGES: list[Callable[[Seeded], list[str]]] = [
             Payout.objects.filter(status="sent")[0],
         )
     ],
+    lambda _seeded: [reverse("admin:app_list", args=["plans"]), reverse("admin:login_enrol")],
+    lambda _seeded: [reverse("admin:second_factor"), "/admin/treasury/freeze/?q=nothing-like-it"],
     lambda _seeded: [reverse("admin:approvals_signerkey_register"), reverse("admin:treasury_payout_import")],
 ]
 

@@ -58,12 +58,16 @@ class Drifted:
 
 def refuse_outside_window(plan: Plan) -> None:
     """Raise OutsideWindow before `not_before` and after `not_after`."""
-    now = timezone.now()
-    if plan.not_before and now < plan.not_before:
+    if plan.not_before and timezone.now() < plan.not_before:
         raise OutsideWindow(
             format_lazy(_("The plan may not be executed before {time} UTC."), time=f"{plan.not_before:%Y-%m-%d %H:%M}")
         )
-    if plan.not_after and now > plan.not_after:
+    refuse_closed_window(plan)
+
+
+def refuse_closed_window(plan: Plan) -> None:
+    """Raise OutsideWindow after `not_after`: nobody should stage or approve what can no longer be executed."""
+    if plan.not_after and timezone.now() > plan.not_after:
         raise OutsideWindow(
             format_lazy(_("The plan may not be executed after {time} UTC."), time=f"{plan.not_after:%Y-%m-%d %H:%M}")
         )

@@ -13,7 +13,9 @@ import pytest
 from manage import needs_servers
 from tests.embedded.acting import ROOT, nothing_runs, query
 
-WAIT = "import time; print('in', flush=True); time.sleep(60)"
+# A suite that a shell has started in the background ignores SIGINT, and so would its children.
+WAIT = "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler)"
+WAIT += "; print('in', flush=True); time.sleep(60)"
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,15 @@ def test_too_early_and_too_late(approved: Callable[..., Plan], person: People, w
     assert early.status == late.status == "approved"
 
 
+def test_nobody_stages_what_can_no_longer_be_executed(draft: Callable[..., Plan], person: People, world: World) -> None:
+    late = draft(not_after=timezone.now() - timedelta(seconds=1))
+    with pytest.raises(OutsideWindow, match="not be executed after"):
+        staging.stage_plan(plan_id=late.pk, actor=person("ops"))
+    late.refresh_from_db()
+    assert late.status == "draft"
+    assert counts("treasury_payouts") == {"payable": 40}
+
+
 def test_inside_its_window_it_is_executed(approved: Callable[..., Plan], person: People, world: World) -> None:
     now = timezone.now()
     plan = approved(not_before=now - timedelta(hours=1), not_after=now + timedelta(hours=1))

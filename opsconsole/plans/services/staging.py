@@ -12,13 +12,14 @@ from opsconsole.core.operations import operation
 from opsconsole.core.states import WrongState
 from opsconsole.plans import access
 from opsconsole.plans.models import Plan
+from opsconsole.plans.starting import refuse_closed_window
 from opsconsole.plans.states import PlanState
 from opsconsole.plans.transitions import stage
 
 
 @operation
 def stage_plan(*, plan_id: UUID, actor: Actor) -> Plan:
-    """Stage a draft; raises WrongState for any other, NothingToDo when it would do nothing.
+    """Stage a draft; raises WrongState for any other, NothingToDo when it would do nothing, OutsideWindow too late.
 
     The answer carries `estimated_impact` and the digest that approvals will be bound to. Staged content never
     changes: take the plan back to draft to alter it.
@@ -30,5 +31,6 @@ def stage_plan(*, plan_id: UUID, actor: Actor) -> Plan:
             status=plan.status,
             wanted="staged",
         )
+    refuse_closed_window(plan)
     stage(plan, actor=actor)
     return plan

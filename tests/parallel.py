@@ -64,7 +64,7 @@ LONG = [
 ]
 
 
-@pytest.hookimpl(optionalhook=True)
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are processors: half of the suite's time is waiting."""
     return min(MOST, len(os.sched_getaffinity(0)) + 1)

@@ -148,9 +148,12 @@ def test_the_table_names_every_model() -> None:
     assert set(SEEN_BY) == {model._meta.label_lower for model in admin.site._registry}
 
 
-@pytest.mark.parametrize("role", [*ROLES, "nobody"])
-def test_pages_by_role(full: World, browse: Callable[..., Client], role: str) -> None:
-    client = browse(role)
+def test_pages_by_role(full: World, browse: Callable[..., Client]) -> None:
+    for role in [*ROLES, "nobody"]:
+        _sees_what_its_role_shows(browse(role), role)
+
+
+def _sees_what_its_role_shows(client: Client, role: str) -> None:
     home = client.get(reverse("admin:index"))
     assert home.status_code == 200
     menu = home.content.decode()
@@ -158,8 +161,8 @@ def test_pages_by_role(full: World, browse: Callable[..., Client], role: str) ->
     assert SEEN_BY.keys() - rows.keys() <= {"changes.change", "knox.authtoken", "approvals.signerkey"}
     for label, seen_by in SEEN_BY.items():
         allowed = role in seen_by
-        assert (f'href="{list_url(label)}"' in menu) == allowed, label
-        assert client.get(list_url(label)).status_code == (200 if allowed else 403), label
+        assert (f'href="{list_url(label)}"' in menu) == allowed, (role, label)
+        assert client.get(list_url(label)).status_code == (200 if allowed else 403), (role, label)
         if label in rows:
             expected = 200 if allowed else 403
             if label == "notifications.subscription" and role in ("pay_admin", "finance_ops", "ops"):
@@ -178,10 +181,11 @@ def test_the_front_page_tells_how_things_stand(full: World, browse: Callable[...
     assert "payable" not in nothing
 
 
-@pytest.mark.parametrize("app", ["plans", "approvals", "treasury", "journal", "core"])
-def test_the_page_of_an_app(full: World, browse: Callable[..., Client], app: str) -> None:
-    assert browse("auditor").get(reverse("admin:app_list", args=[app])).status_code == 200
-    assert browse("dev").get(reverse("admin:app_list", args=[app])).status_code == 404
+def test_the_page_of_an_app(full: World, browse: Callable[..., Client]) -> None:
+    auditor, developer = browse("auditor"), browse("dev")
+    for app in ("plans", "approvals", "treasury", "journal", "core"):
+        assert auditor.get(reverse("admin:app_list", args=[app])).status_code == 200, app
+        assert developer.get(reverse("admin:app_list", args=[app])).status_code == 404, app
 
 
 def test_refusals_are_pages_of_ours(browse: Callable[..., Client]) -> None:
@@ -294,22 +298,26 @@ def test_no_secret_is_shown(full: World, browse: Callable[..., Client]) -> None:
         assert "pbkdf2" not in page
 
 
-@pytest.mark.parametrize("label", sorted(SEEN_BY.keys() - {"approvals.signerkey", "core.workerheartbeat"}))
 def test_lists_ask_no_more_for_more_rows(
-    full: World, browse: Callable[..., Client], monkeypatch: pytest.MonkeyPatch, label: str
+    full: World, browse: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = browse("auditor")
-    model_admin = next(a for m, a in admin.site._registry.items() if m._meta.label_lower == label)
-    counted = []
-    for per_page in (1, 50):
-        monkeypatch.setattr(model_admin, "list_per_page", per_page)
-        with CaptureQueriesContext(connection) as queries:
-            assert client.get(list_url(label)).status_code == 200
-        counted.append(len(queries))
-    # The journal asks once for the names of each kind of subject on its page.
-    kinds = Entry.objects.values("subject_kind").distinct().count() if label == "journal.entry" else 0
-    assert counted[0] <= counted[1] <= counted[0] + kinds
-    assert counted[1] <= kinds + (20 if label == "monitoring.check" else 14)  # above it: what the system checks itself
+    client, too_many = browse("auditor"), []
+    for model, model_admin in admin.site._registry.items():
+        label = model._meta.label_lower
+        if label in ("approvals.signerkey", "core.workerheartbeat"):
+            continue
+        counted = []
+        for per_page in (1, 50):
+            monkeypatch.setattr(model_admin, "list_per_page", per_page)
+            with CaptureQueriesContext(connection) as queries:
+                assert client.get(list_url(label)).status_code == 200
+            counted.append(len(queries))
+        # The journal asks once for the names of each kind of subject on its page.
+        kinds = Entry.objects.values("subject_kind").distinct().count() if label == "journal.entry" else 0
+        most = kinds + (20 if label == "monitoring.check" else 14)  # above it: what the system checks itself
+        if not counted[0] <= counted[1] <= min(counted[0] + kinds, most):
+            too_many.append((label, counted))
+    assert too_many == []
 
 
 def test_a_long_list_is_capped(full: World, browse: Callable[..., Client], monkeypatch: pytest.MonkeyPatch) -> None:

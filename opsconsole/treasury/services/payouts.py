@@ -110,7 +110,7 @@ def _move(payout: Payout, state: PayoutState, verb: str, *, actor: Actor, reason
 
 def _move_all(payouts: Sequence[Payout], state: PayoutState, verb: str, *, actor: Actor, reason: str) -> int:
     wanted = PayoutState.PAYABLE if state == PayoutState.HELD else PayoutState.HELD
-    others = [payout.external_id for payout in payouts if payout.status != wanted]
+    others = sorted(payout.external_id for payout in payouts if payout.status != wanted)
     if others:
         raise WrongState(
             format_lazy(

@@ -112,6 +112,12 @@ def seeded(
     return Seeded(drafted, staged, ready, plan, run)
 
 
+def too_wide(page: Any, url: str) -> list[str]:
+    """Whether the page is wider than its window."""
+    wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return [f"{url}: {wider} px too wide at {page.viewport_size['width']}"] if wider else []
+
+
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (1400, True)])
 def test_every_page(seeded: Seeded, visit: Callable[..., Any], width: int, dark: bool) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
@@ -130,13 +136,12 @@ def test_every_page(seeded: Seeded, visit: Callable[..., Any], width: int, dark:
             if violation["impact"] in GRAVE:
                 where = "; ".join(node["html"][:160] for node in violation["nodes"][:3])
                 wrong.append(f"{url}: {violation['id']}: {where}")
+        wrong += too_wide(page, url)
         if width > 390:
             page.set_viewport_size({"width": 390, "height": 850})
             page.wait_for_timeout(300)  # charts follow a moment later
-        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        if wider:
-            wrong.append(f"{url}: {wider} px wider than a phone")
-        page.set_viewport_size({"width": width, "height": 850})
+            wrong += too_wide(page, url)
+            page.set_viewport_size({"width": width, "height": 850})
     assert wrong == [], "\n".join(wrong)
     assert page.evaluate("document.documentElement.classList.contains('dark')") == dark
     assert page.troubles == []

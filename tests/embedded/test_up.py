@@ -102,7 +102,7 @@ def test_up_serves_heals_and_leaves_nothing_behind(new_var: Callable[..., Path])
     var = new_var()
     with console(var) as up:
         assert up.is_ready()
-        assert len(up.children()) == 6, "web, two workers, notifier, scheduler, bank"
+        up.eventually(lambda: len(up.children()) == 6)  # web, two workers, notifier, scheduler, bank
 
         second = up.manage("up")
         assert second.returncode == 1

@@ -123,3 +123,19 @@ def test_a_bank_that_falls_silent_is_left_alone(
     run = carry_out(plan, person("finance_ops"))
     assert (run.status, run.waiting_for, len(bank.payments())) == ("running", "target", 20)
     assert counts("ops_plan_steps") == {"succeeded": 20, "pending": 20}
+
+
+def test_a_fault_between_the_calls_loses_no_answer(
+    world: World, bank: BankProcess, approved: Callable[..., Plan], person: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the bank said of those before is written, though nobody can tell whether the others may go out."""
+
+    def broken(*_: Any) -> bool:
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(PayoutBatch, "held_back", broken)
+    plan = approved("payout_batch", BATCH)
+    run = carry_out(plan, person("finance_ops"))
+    assert (run.status, len(bank.payments()), bank.stats()["duplicate_attempts"]) == ("succeeded", 40, 0)
+    assert counts("ops_plan_steps") == {"succeeded": 40}
+    assert ledger.prove() == []

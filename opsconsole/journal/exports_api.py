@@ -15,7 +15,7 @@ from rest_framework.request import Request
 
 from opsconsole.core.http import ConsoleView
 from opsconsole.core.openapi import PROBLEM, problem_response
-from opsconsole.journal import downloads, services
+from opsconsole.journal import downloads
 from opsconsole.journal.narrowing import Narrowing
 from opsconsole.journal.serializers import ExportSerializer
 
@@ -80,17 +80,7 @@ class EntryExport(ConsoleView):
         asked.is_valid(raise_exception=True)
         said = dict(asked.validated_data)
         form = said.pop("format")
-        narrowed = Narrowing(**said)
-        written = downloads.write(narrowed, form)
-        services.record_export(
-            since=narrowed.since,
-            until=narrowed.until,
-            form=form,
-            entries=written.entries,
-            sha256=written.sha256,
-            narrowed=narrowed.facts(),
-            actor=self.actor,
-        )
+        written = downloads.take_away(Narrowing(**said), form, actor=self.actor)
         digest = base64.b64encode(bytes.fromhex(written.sha256)).decode()
         return FileResponse(
             written.file,

@@ -72,17 +72,7 @@ class ExportEntries(Action[None]):
         narrowed = Narrowing(
             **{name: press.data[name] for name in ("since", "until", "actor", "verb", "subject_kind", "subject_id")}
         )
-        form = press.data["form"]
-        written = downloads.write(narrowed, form)
-        services.record_export(
-            since=narrowed.since,
-            until=narrowed.until,
-            form=form,
-            entries=written.entries,
-            sha256=written.sha256,
-            narrowed=narrowed.facts(),
-            actor=press.actor,
-        )
+        written = downloads.take_away(narrowed, press.data["form"], actor=press.actor)
         return FileResponse(written.file, as_attachment=True, filename=written.name, content_type=written.content_type)
 
 

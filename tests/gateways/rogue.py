@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import socketserver
 import ssl
 import threading
@@ -28,13 +30,13 @@ def answering(
             try:
                 if tls is not None:
                     line = tls.wrap_socket(line, server_side=True)
-                server.requests.append(line.recv(65_536))
+                server.requests.append(_request(line))
                 for start in range(len(answer)) if drip else []:
                     line.sendall(answer[start : start + 1])
                     time.sleep(drip)
                 if not drip:
                     line.sendall(answer)
-                line.close()
+                _hang_up(line)
             except OSError:  # the client had enough
                 return
 
@@ -48,6 +50,29 @@ def answering(
     finally:
         server.shutdown()
         server.server_close()
+
+
+def _request(line: socket.socket) -> bytes:
+    """All of a request, body too: what is unread when a line is closed resets it, and takes the answer along."""
+    line.settimeout(10)
+    request = line.recv(65_536)
+    while b"\r\n\r\n" not in request and (more := line.recv(65_536)):
+        request += more
+    head, _, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    left = (int(length[1]) if length else 0) - len(body)
+    while left > 0 and (more := line.recv(65_536)):
+        request += more
+        left -= len(more)
+    return request
+
+
+def _hang_up(line: socket.socket) -> None:
+    """Say that there is no more, and wait until the other side has heard it."""
+    line.shutdown(socket.SHUT_WR)
+    while socket.socket.recv(line, 65_536):
+        pass
+    line.close()
 
 
 def http_answer(status: str, body: str | bytes, kind: str = "application/json", **headers: str) -> bytes:

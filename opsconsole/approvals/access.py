@@ -15,11 +15,12 @@ from opsconsole.core.errors import Denied, NotFound
 
 
 def visible_requests(actor: Actor) -> QuerySet[Request]:
-    """All requests, or those about subjects the actor was granted the sight of; raises Denied for one with neither."""
+    """All requests, or those about subjects that the actor may see; raises Denied for one who may see none."""
     requests = Request.objects.select_related("requested_by")
     if actor.may("approvals.view_request"):
         return requests
-    wanted = Q()
+    kinds = subjects.kinds_open_to(actor)
+    wanted = Q(subject_kind__in=kinds) if kinds else Q()
     for kind, rows in subjects.opened_to(actor):
         ids = rows.annotate(text=Cast("pk", TextField())).values("text")
         wanted |= Q(subject_kind=kind, subject_id__in=ids)

@@ -45,6 +45,19 @@ _WHO_MAY_WHAT: Final[dict[str, Any]] = {
 # Whoever keeps the channels and whoever answers for payments: what is told of them leaves the house.
 _WHERE_NEWS_GOES: Final = _WHO_MAY_WHAT
 
+# What the runbooks of loyalty have two teams agree to; whoever asks speaks for their own.
+_MARKETING_AND_FINANCE: Final[dict[str, Any]] = {
+    "slots": [_one("finance_ops"), _one("ops_marketing")],
+    "executors": ["finance_ops", "ops_marketing"],
+    "requester_may_approve": True,
+}
+_LAUNCHES: Final[dict[str, Any]] = {
+    **_MARKETING_AND_FINANCE,
+    "slots": [_one("finance_ops")],
+    "executors": ["admin", "finance_ops", "ops_marketing"],
+    "thresholds": [{"of": "points", "over": "100000", "slots": [_one("ops_marketing")], "signature_required": False}],
+}
+
 # A rollback is listed where undoing is the dangerous direction; elsewhere it was approved together with the plan.
 POLICIES: Final[dict[str, dict[str, Any]]] = {
     "plan.payout_batch": _MOVES_MONEY,
@@ -59,6 +72,8 @@ POLICIES: Final[dict[str, dict[str, Any]]] = {
         f"change.{kind}": _WHO_MAY_WHAT
         for kind in ("policy", "user", "profile", "reactivation", "roles", "grant", "token", "signer_key", "passkey")
     },
+    **{f"loyalty.{deed}": _MARKETING_AND_FINANCE for deed in ("adjust", "suspend", "resume", "budget", "earn_rate")},
+    "loyalty.launch": _LAUNCHES,
     **{f"change.{kind}": _WHERE_NEWS_GOES for kind in ("channel_set_up", "channel_edit")},
 }
 

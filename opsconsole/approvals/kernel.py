@@ -9,6 +9,7 @@ subject's row and then the request's (see `subjects`), and leaves one journal en
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -59,13 +60,14 @@ def open_request(
     requested_by: User,
     actor: Actor,
     editors: Iterable[UUID | str] = (),
+    due_at: datetime | None = None,
 ) -> Request:
     """Ask for approval of a subject's content, known by its digest.
 
     `requested_by` and the `editors` (user ids) never count as approvers. A request for the same subject and action
     that has not ended is kept with its approvals when digest, policy and content are the same, so the answer may be
     approved already; with any other content it is made void and a new one takes its place. `content` is what
-    approvers are shown, at most 64 KiB as canonical JSON.
+    approvers are shown, at most 64 KiB as canonical JSON. Its time to live begins when its effect is `due_at`, or now.
     """
     assert_in_operation()
     if len(canonical(content)) > MAX_CONTENT_BYTES:
@@ -93,7 +95,7 @@ def open_request(
         requested_by=requested_by,
         editors=sorted(hands),
         created_at=now,
-        expires_at=now + policy.ttl,
+        expires_at=max(now, due_at or now) + policy.ttl,
     )
     moves.journal(
         request,

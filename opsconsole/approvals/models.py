@@ -122,8 +122,9 @@ class Request(Stateful, Uuid7Model):
 
     @property
     def barred(self) -> frozenset[str]:
-        """Ids of the users whose approval never counts here."""
-        requester = () if self.policy["requester_may_approve"] else (str(self.requested_by_id),)
+        """Ids of the users whose approval never counts here; nobody agrees with themselves alone."""
+        counts = self.policy["requester_may_approve"] and self.policy["required_approvals"] > 1
+        requester = () if counts else (str(self.requested_by_id),)
         return frozenset((*requester, *self.editors))
 
 

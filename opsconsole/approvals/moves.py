@@ -78,6 +78,11 @@ def require_open(request: Request) -> None:
         raise RequestExpired(_("The request has expired; ask again."), request=str(request.pk), at=request.expires_at)
 
 
+def is_over(request: Request) -> bool:
+    """Whether the request's time to live has passed, though nobody has ended it yet."""
+    return request.expires_at <= selectors.database_clock()
+
+
 def person(actor: Actor) -> User:
     """The user that the actor is; raises NotAnApprover for a part of the system or a shell: people agree."""
     if actor.user is None or not actor.user.is_active:

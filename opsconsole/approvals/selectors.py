@@ -31,9 +31,13 @@ def active_policy(action: str) -> Policy | None:
 
 
 def policy_for(
-    action: str, *, sums: Mapping[str, Decimal] | None = None, required_approvals: int | None = None
+    action: str,
+    *,
+    sums: Mapping[str, Decimal] | None = None,
+    measures: Mapping[str, Decimal] | None = None,
+    required_approvals: int | None = None,
 ) -> Terms:
-    """What it takes to approve the action now; `sums` says by currency what money it moves.
+    """What it takes to approve the action now; `sums` says by currency what money it moves, `measures` what else.
 
     `required_approvals` may raise the number of people, never lower it. Raises NoPolicy, MeasureMissing for a
     threshold on something that was not measured, and Invalid for a wish beyond reason.
@@ -51,9 +55,11 @@ def policy_for(
         requester_may_approve=policy.requester_may_approve,
         reviewers=policy.reviewers,
     )
-    measures = {} if sums is None else {ANY_CURRENCY_SUM: max(sums.values(), default=Decimal(0))}
+    measured = dict(measures or {})
+    if sums is not None:
+        measured[ANY_CURRENCY_SUM] = max(sums.values(), default=Decimal(0))
     thresholds = [Threshold.from_json(value) for value in policy.thresholds]
-    return terms.under(thresholds, measures).raised_to(required_approvals)
+    return terms.under(thresholds, measured).raised_to(required_approvals)
 
 
 def live_request(subject_kind: str, subject_id: object, action: str) -> Request | None:
@@ -205,7 +211,7 @@ def decidable_by(requests: QuerySet[Request], actor: Actor) -> QuerySet[Request]
             expires_at__gt=database_clock(),
             policy__roles__has_any_keys=sorted(actor.roles),
         )
-        .filter(~Q(requested_by=actor.user) | Q(policy__requester_may_approve=True))
+        .filter(~Q(requested_by=actor.user) | Q(policy__requester_may_approve=True, policy__required_approvals__gt=1))
         .exclude(editors__contains=[actor.id])
         .exclude(Exists(mine))
     )

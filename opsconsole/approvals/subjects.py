@@ -31,6 +31,7 @@ class SubjectHooks:
     Voiding and consuming are the subject's own doing, so nobody is told of them. `journal_kind` is the kind under
     which entries about the subject stand in the journal (its table); without one it is the subject kind.
     `opened(actor)` are the subjects the actor was granted the sight of, one by one: their requests are open to them.
+    Whoever holds the permission `sight` sees the requests of every subject of the kind.
     """
 
     lock: Callable[[str], object]
@@ -38,6 +39,7 @@ class SubjectHooks:
     expired: Callable[[Request], object]
     journal_kind: str = ""
     opened: Callable[[Actor], QuerySet[Model]] | None = None
+    sight: str = ""
 
 
 _hooks: dict[str, SubjectHooks] = {}
@@ -53,6 +55,16 @@ def hooks_for(kind: str) -> SubjectHooks:
     if kind not in _hooks:
         raise LookupError(f"no subject of kind {kind!r} takes part in approvals")
     return _hooks[kind]
+
+
+def kinds_open_to(actor: Actor) -> list[str]:
+    """The kinds of subject whose requests the actor sees, whichever subject they are about."""
+    return [kind for kind, hooks in _hooks.items() if hooks.sight and actor.may(hooks.sight)]
+
+
+def sight_of(kind: str) -> str:
+    """The permission that opens the requests about this kind of subject, besides that for all requests; or none."""
+    return _hooks[kind].sight if kind in _hooks else ""
 
 
 def opened_to(actor: Actor) -> list[tuple[str, QuerySet[Model]]]:

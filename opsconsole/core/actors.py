@@ -39,6 +39,11 @@ SHELL_PERMISSIONS = frozenset(
         "identity.invite_user",
         "identity.create_first_people",
         "changes.take_away",
+        "loyalty.verify_ledger",
+        "loyalty.freeze_member",
+        # Nobody can stop what they cannot find.
+        "loyalty.view_balance",
+        "loyalty.view_program",
     }
 )
 

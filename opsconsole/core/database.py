@@ -8,7 +8,7 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from psycopg import sql
 
 # Their tables have grants of their own, narrower than the application's usual four rights.
@@ -63,12 +63,21 @@ def bulk_joins() -> Iterator[None]:
         cursor.execute("set local enable_nestloop = on")
 
 
+@contextmanager
+def bulk_memory() -> Iterator[None]:
+    """Have the statements of the block, and of the transaction it joins, sort and hash whole tables in memory."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("set local work_mem = '128MB'")
+        yield
+
+
 def grant(alias: str = "default") -> None:
     """Give the application and the operator their rights on every table; safe to repeat after each migrate."""
     application, operator = settings.DB_APP_ROLE, settings.DB_OPERATOR_ROLE
-    standing = set(connections[alias].introspection.table_names())
+    standing = set(connections[alias].introspection.table_names(include_views=True))
     ours = {
-        model._meta.db_table: model._meta.app_label
+        model._meta.db_table: model._meta
         for model in apps.get_models(include_auto_created=True)
         if model._meta.db_table in standing  # an app may be migrated back to nothing
     }
@@ -77,13 +86,15 @@ def grant(alias: str = "default") -> None:
         present = {row[0] for row in cursor.fetchall()}
         for role in present & {application, operator}:
             cursor.execute(sql.SQL("grant usage on schema public to {}").format(sql.Identifier(role)).as_string())
-        for table, label in sorted(ours.items()):
-            if label in OWN_GRANTS:
+        for table, described in sorted(ours.items()):
+            if described.app_label in OWN_GRANTS:
                 continue
+            # What is not managed is a view: to be read.
+            rights = "select, insert, update, delete" if described.managed else "select"
             if application in present:
-                _allow(cursor, "select, insert, update, delete", table, application)
+                _allow(cursor, rights, table, application)
             if operator in present:
-                _allow(cursor, "select, insert, update, delete", table, operator)
+                _allow(cursor, rights, table, operator)
         if application in present:
             name = sql.Identifier(application)
             cursor.execute(

@@ -14,13 +14,19 @@ from opsconsole.core.pagination import NewestFirst
 from opsconsole.core.states import States
 
 PROBLEM = "application/problem+json"
-WRITES = ("POST", "PATCH")
+WRITES = ("POST", "PUT", "PATCH")
 
 KEY_HEADER = OpenApiParameter(
     "Idempotency-Key",
     str,
     OpenApiParameter.HEADER,
     description="The same key with the same request has its effect once, and gets the answer of the first time.",
+)
+APPROVAL_ID = OpenApiParameter(
+    "X-Approval-Request-Id",
+    str,
+    OpenApiParameter.HEADER,
+    description="The `approvalRequestId` that this request got before, once it is approved: then it is done, once.",
 )
 KEY_REQUIRED = OpenApiParameter(
     "Idempotency-Key", str, OpenApiParameter.HEADER, required=True, description=KEY_HEADER.description

@@ -13,7 +13,7 @@ from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
 
 # Inside these the keys are the caller's own and stay as they are.
-OPAQUE = frozenset({"payload", "scenario", "metadata"})
+OPAQUE = frozenset({"payload", "scenario", "metadata", "target_segment"})
 MAX_DEPTH = 40
 MAX_EXPONENT = 400  # beyond any amount, and small enough to be written out
 

@@ -30,6 +30,26 @@ _SEE_TREASURY = (
     "treasury.view_bankfile",
     "treasury.view_break",
 )
+_SEE_LOYALTY = (
+    "loyalty.view_program",
+    "loyalty.view_tier",
+    "loyalty.view_rule",
+    "loyalty.view_reward",
+    "loyalty.view_balance",
+    "loyalty.view_transaction",
+    "loyalty.view_tiersnapshot",
+    "loyalty.view_redemption",
+    "loyalty.view_campaign",
+    "loyalty.view_voucherbatch",
+    "loyalty.view_fraudrule",
+    "loyalty.view_fraudhit",
+    "loyalty.view_sirafeedback",
+    "loyalty.view_dispute",
+    "loyalty.view_budgetalert",
+)
+# Stopping something in loyalty takes one person; letting it go on again, another role.
+_STOP_LOYALTY = ("loyalty.freeze_member", "loyalty.suspend_program")
+_APPROVE = ("approvals.decide_request", "approvals.register_signerkey", "notifications.subscribe")
 _SEE_INCIDENTS = ("monitoring.view_incident", "monitoring.view_alert", "monitoring.view_check")
 _HANDLE_INCIDENTS = (*_SEE_INCIDENTS, "monitoring.handle_incident", "monitoring.tick_check")
 _RUN_PLANS = (
@@ -46,6 +66,10 @@ _RUN_PLANS = (
 _EMERGENCY = ("plans.break_glass", "plans.force_fail_run")
 _SEE_DELIVERIES = ("notifications.view_channel", "notifications.view_delivery")
 
+# Whoever is woken at night reads what is to be done; looking at the sessions of the database is for those who run it.
+_READ_RUNBOOKS = ("runbooks.view_runbook",)
+_INSPECT = (*_READ_RUNBOOKS, "runbooks.view_database")
+
 # Giving rights takes an admin and a pay_admin who agree; taking them away, one of them.
 _MANAGE_PEOPLE = (
     "changes.request_people_change",
@@ -56,6 +80,7 @@ _MANAGE_PEOPLE = (
 
 ROLES: Final[dict[str, tuple[str, ...]]] = {
     "pay_admin": (
+        *_READ_RUNBOOKS,
         *_SEE_PLANS,
         *_SEE_TREASURY,
         *_HANDLE_INCIDENTS,
@@ -73,6 +98,7 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         "treasury.change_route",
     ),
     "finance_ops": (
+        *_READ_RUNBOOKS,
         *_SEE_PLANS,
         "changes.view_change",
         "changes.request_treasury_change",
@@ -84,9 +110,20 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         "treasury.import_bank_files",
         "treasury.resolve_break",
         "treasury.hold_payout",
+        *_SEE_LOYALTY,
+        *_STOP_LOYALTY,
+        "loyalty.verify_ledger",
+        "loyalty.unfreeze_member",
+        "loyalty.change_program",
+        "loyalty.launch_campaign",
+        "loyalty.reverse_points",
+        "loyalty.undo_campaign",
     ),
     "ops": (
+        *_INSPECT,
         *_SEE_PLANS,
+        *_SEE_LOYALTY,
+        *_STOP_LOYALTY,
         "changes.view_change",
         *_SEE_TREASURY,
         *_HANDLE_INCIDENTS,
@@ -96,7 +133,11 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         "notifications.retry_delivery",
     ),
     "auditor": (
+        *_INSPECT,
         *_SEE_PLANS,
+        *_SEE_LOYALTY,
+        "loyalty.verify_ledger",
+        "loyalty.export_member",
         "changes.view_change",
         *_SEE_TREASURY,
         "plans.export_evidence",
@@ -111,11 +152,46 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         "core.view_workerheartbeat",
         "core.view_outboxevent",
     ),
-    "ops_marketing": (),
-    "dev": (),
-    "trader": (),
-    "risk_manager": (),
+    "ops_marketing": (
+        *_READ_RUNBOOKS,
+        *_SEE_LOYALTY,
+        *_STOP_LOYALTY,
+        *_APPROVE,
+        "loyalty.create_program",
+        "loyalty.change_program",
+        "loyalty.earn_points",
+        "loyalty.redeem_points",
+        "loyalty.adjust_points",
+        "loyalty.reverse_points",
+        "loyalty.import_purchases",
+        "loyalty.draft_campaign",
+        "loyalty.launch_campaign",
+        "loyalty.undo_campaign",
+        "loyalty.issue_vouchers",
+        "loyalty.export_vouchers",
+        "loyalty.evaluate_tiers",
+    ),
+    "dev": _INSPECT,
+    "trader": _READ_RUNBOOKS,
+    "risk_manager": (
+        *_READ_RUNBOOKS,
+        *_SEE_LOYALTY,
+        *_STOP_LOYALTY,
+        *_APPROVE,
+        "loyalty.unfreeze_member",
+        "loyalty.reverse_points",
+        "loyalty.decide_fraud",
+        "loyalty.manage_fraud_rules",
+        "loyalty.export_member",
+    ),
     "admin": (
+        *_INSPECT,
+        # The runbooks start the workers of loyalty by hand with an admin's token.
+        *_SEE_LOYALTY,
+        "loyalty.launch_campaign",
+        "loyalty.evaluate_tiers",
+        "loyalty.export_member",
+        "loyalty.erase_member",
         *_HANDLE_INCIDENTS,
         *_SEE_DELIVERIES,
         "notifications.view_subscription",

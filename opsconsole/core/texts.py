@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, TypeAlias
 
 from django.conf import settings
 from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override
 
 if TYPE_CHECKING:
@@ -22,3 +26,8 @@ def english(text: str | Promise) -> str:
         return text
     with override(settings.LANGUAGE_CODE):
         return str(text)
+
+
+def one_after_another(texts: Sequence[Text]) -> Text:
+    """The texts as one, with semicolons between them."""
+    return reduce(lambda before, after: format_lazy(_("{before}; {after}"), before=before, after=after), texts)

@@ -16,6 +16,11 @@ PLANS, APPROVALS, CHANGES = "plans.view_plan", "approvals.view_request", "change
 PAYOUTS, BANKS, ACCOUNTS = "treasury.view_payout", "treasury.view_bank", "treasury.view_account"
 JOURNAL, INCIDENTS, PEOPLE = "journal.view_entry", "monitoring.view_incident", "core.view_user"
 CHANNELS = "notifications.view_channel"
+PROGRAMS, MEMBERS = "loyalty.view_program", "loyalty.view_balance"
+LEDGER = "loyalty.view_transaction"
+CAMPAIGNS = "loyalty.view_campaign"
+VOUCHERS, REWARDS, RULES = "loyalty.view_voucherbatch", "loyalty.view_redemption", "loyalty.view_rule"
+FRAUD, FRAUD_RULES, DISPUTES = "loyalty.view_fraudhit", "loyalty.view_fraudrule", "loyalty.view_dispute"
 
 _PLAN, _CALENDAR = "plans_plan_change", "plans_calendar_change"
 _REQUEST, _REVIEW, _CHANGE = "approvals_request_change", "approvals_review_change", "changes_change_change"
@@ -25,6 +30,8 @@ _INCIDENT, _USER = "monitoring_incident_change", "core_user_change"
 _KEY = "approvals_signerkey_change"
 _CHANNEL, _CHANNELS = "notifications_channel_change", "notifications_channel_changelist"
 _DELIVERY = "notifications_delivery_change"
+_PROGRAM, _MEMBER = "loyalty_program_change", "loyalty_balance_change"
+_CAMPAIGN = "loyalty_campaign_change"
 _BY_POLICY = ReviewCause.POLICY.value
 
 register(
@@ -152,6 +159,111 @@ register(
     ),
     Kind("incident.resolved", Severity.INFO, INCIDENTS, _("Resolved: %(title)s"), _INCIDENT),
     Kind("incident.*", Severity.INFO, INCIDENTS, _("Incident: %(title)s (%(topic)s)"), _INCIDENT),
+    Kind("program.suspended", Severity.CRITICAL, PROGRAMS, _("Loyalty program suspended: %(program)s"), _PROGRAM),
+    Kind("program.resumed", Severity.WARNING, PROGRAMS, _("Loyalty program active again: %(program)s"), _PROGRAM),
+    Kind("program.budget_changed", Severity.WARNING, PROGRAMS, _("Another budget: %(program)s"), _PROGRAM),
+    Kind("program.rate_changed", Severity.WARNING, PROGRAMS, _("Another earn rate: %(program)s"), _PROGRAM),
+    Kind("program.*", Severity.INFO, PROGRAMS, _("Loyalty program %(program)s (%(topic)s)"), _PROGRAM),
+    Kind(
+        "tiers.evaluated",
+        Severity.INFO,
+        PROGRAMS,
+        _("%(upgraded)s members went up and %(downgraded)s down: %(program)s"),
+        _PROGRAM,
+    ),
+    Kind("tiers.*", Severity.INFO, PROGRAMS, _("Tiers of %(program)s (%(topic)s)"), _PROGRAM),
+    Kind(
+        "ledger.drifted",
+        Severity.CRITICAL,
+        LEDGER,
+        _("%(drift)s figures of loyalty are not what the ledger adds up to, such as %(figure)s of %(of)s"),
+    ),
+    Kind(
+        "ledger.broken",
+        Severity.CRITICAL,
+        LEDGER,
+        _("The ledger of points does not verify: somebody may have tampered with it"),
+    ),
+    Kind("ledger.*", Severity.WARNING, LEDGER, _("Ledger of points: %(topic)s")),
+    Kind("member.frozen", Severity.WARNING, MEMBERS, _("Member frozen: %(member)s in %(program)s"), _MEMBER),
+    Kind("member.*", Severity.INFO, MEMBERS, _("Member %(member)s of %(program)s (%(topic)s)"), _MEMBER),
+    Kind("points.adjusted", Severity.INFO, MEMBERS, _("Points adjusted by hand: %(amount)s in %(program)s"), _MEMBER),
+    Kind(
+        "points.expired",
+        Severity.INFO,
+        PROGRAMS,
+        _("%(points)s points of %(members)s members expired: %(program)s"),
+        _PROGRAM,
+    ),
+    Kind("points.*", Severity.INFO, MEMBERS, _("Points of a member of %(program)s (%(topic)s)"), _MEMBER),
+    Kind("member.erased", Severity.WARNING, MEMBERS, _("A member of %(program)s was erased"), _MEMBER),
+    Kind("vouchers.issued", Severity.INFO, VOUCHERS, _("%(count)s vouchers were made: %(batch)s of %(program)s")),
+    Kind("vouchers.exported", Severity.WARNING, VOUCHERS, _("Voucher codes were taken away: %(batch)s of %(program)s")),
+    Kind("vouchers.withdrawn", Severity.WARNING, VOUCHERS, _("Vouchers were withdrawn: %(batch)s of %(program)s")),
+    Kind("vouchers.*", Severity.INFO, VOUCHERS, _("Vouchers %(batch)s of %(program)s (%(topic)s)")),
+    Kind("voucher.guessed", Severity.WARNING, VOUCHERS, _("Many wrong voucher codes: %(misses)s by %(caller)s")),
+    Kind("voucher.*", Severity.INFO, VOUCHERS, _("Voucher of %(batch)s in %(program)s (%(topic)s)")),
+    Kind("reward.*", Severity.INFO, REWARDS, _("Reward %(reward)s of %(program)s (%(topic)s)")),
+    Kind("redemption.*", Severity.INFO, REWARDS, _("Redemption of %(member)s in %(program)s (%(topic)s)")),
+    Kind("rule.*", Severity.WARNING, RULES, _("Rule of earning %(rule)s of %(program)s (%(topic)s)")),
+    Kind("fraud_rule.*", Severity.WARNING, FRAUD_RULES, _("Fraud rule %(rule)s (%(topic)s)")),
+    Kind("fraud.found", Severity.WARNING, FRAUD, _("%(hits)s members look like fraud, by the rule %(rule)s")),
+    Kind(
+        "fraud.confirmed",
+        Severity.WARNING,
+        FRAUD,
+        _("Fraud confirmed, member frozen: %(member)s in %(program)s"),
+        _MEMBER,
+        "balance",
+    ),
+    Kind("fraud.overdue", Severity.WARNING, FRAUD, _("%(hits)s fraud hits wait for a verdict for too long")),
+    Kind("fraud.*", Severity.INFO, FRAUD, _("Fraud: %(member)s in %(program)s (%(topic)s)"), _MEMBER, "balance"),
+    Kind("dispute.overdue", Severity.WARNING, DISPUTES, _("%(disputes)s disputes wait for too long")),
+    Kind(
+        "dispute.*",
+        Severity.INFO,
+        DISPUTES,
+        _("Dispute %(ticket)s of %(member)s in %(program)s (%(topic)s)"),
+        _MEMBER,
+        "balance",
+    ),
+    Kind(
+        "budget.alerted",
+        Severity.WARNING,
+        PROGRAMS,
+        _("%(threshold)s percent of the budget are used, %(left)s points are left: %(program)s"),
+        _PROGRAM,
+    ),
+    Kind("budget.*", Severity.INFO, PROGRAMS, _("Budget of %(program)s (%(topic)s)"), _PROGRAM),
+    Kind("campaign.scheduled", Severity.INFO, CAMPAIGNS, _("Campaign scheduled: %(campaign)s"), _CAMPAIGN),
+    Kind("campaign.refused", Severity.WARNING, CAMPAIGNS, _("Campaign not launched: %(campaign)s"), _CAMPAIGN),
+    Kind("campaign.launched", Severity.INFO, CAMPAIGNS, _("Campaign launched: %(campaign)s"), _CAMPAIGN),
+    Kind("campaign.paused", Severity.WARNING, CAMPAIGNS, _("Campaign paused: %(campaign)s"), _CAMPAIGN),
+    Kind("campaign.faulted", Severity.WARNING, CAMPAIGNS, _("Campaign broken off by a fault: %(campaign)s"), _CAMPAIGN),
+    Kind(
+        "campaign.retried",
+        Severity.WARNING,
+        CAMPAIGNS,
+        _("Campaign was stuck and is tried again: %(campaign)s"),
+        _CAMPAIGN,
+    ),
+    Kind(
+        "campaign.completed",
+        Severity.INFO,
+        CAMPAIGNS,
+        _("Campaign completed: %(campaign)s, %(users_awarded)s members awarded"),
+        _CAMPAIGN,
+    ),
+    Kind("campaign.failed", Severity.CRITICAL, CAMPAIGNS, _("Campaign failed: %(campaign)s"), _CAMPAIGN),
+    Kind("campaign.cancelled", Severity.WARNING, CAMPAIGNS, _("Campaign cancelled: %(campaign)s"), _CAMPAIGN),
+    Kind(
+        "campaign.undone",
+        Severity.WARNING,
+        CAMPAIGNS,
+        _("Campaign undone: %(campaign)s, %(points_taken_back)s points taken back"),
+        _CAMPAIGN,
+    ),
+    Kind("campaign.*", Severity.INFO, CAMPAIGNS, _("Campaign %(campaign)s (%(topic)s)"), _CAMPAIGN),
     Kind("user.created", Severity.WARNING, PEOPLE, _("New user: %(username)s"), _USER),
     Kind("user.roles_changed", Severity.WARNING, PEOPLE, _("Other roles: %(username)s"), _USER),
     Kind("user.granted", Severity.WARNING, PEOPLE, _("A right on one object was granted: %(username)s"), _USER),

@@ -16,6 +16,7 @@ from django.db import connection
 from opsconsole.approvals import selectors as approvals
 from opsconsole.approvals.models import Decision, Request
 from opsconsole.approvals.states import DecisionKind, RequestState
+from opsconsole.approvals.subjects import sight_of
 from opsconsole.core.actors import Actor
 from opsconsole.core.models import User
 from opsconsole.notifications.kinds import Kind, severity_of
@@ -47,7 +48,7 @@ def receivers_of(topic: str, kind: Kind, data: Mapping[str, Any]) -> Receivers:
         channel = subscription.channel
         if channel is None:
             people |= {user.pk: user for user in _people_of(subscription)}
-        elif channel.active and _role_may(subscription.role, kind.permission):
+        elif channel.active and any(_role_may(subscription.role, one) for one in _permissions(kind, data)):
             channels[channel.pk] = channel
     if not mail_is_set_up():
         channels = {key: channel for key, channel in channels.items() if channel.kind != ChannelKind.EMAIL}
@@ -59,12 +60,19 @@ def receivers_of(topic: str, kind: Kind, data: Mapping[str, Any]) -> Receivers:
 def may_be_told(user: User, kind: Kind, data: Mapping[str, Any]) -> bool:
     """Whether this person may know of such an event and, of what asks for a decision, may decide it."""
     actor = Actor.of(user)
-    if not actor.may(kind.permission):
+    if not any(actor.may(permission) for permission in _permissions(kind, data)):
         return False
     if not kind.deciders:
         return True
     asked = Request.objects.filter(pk=str(data["request"])) if "request" in data else Request.objects.none()
     return approvals.decidable_by(asked, actor).exists()
+
+
+def _permissions(kind: Kind, data: Mapping[str, Any]) -> list[str]:
+    """The rights of which one lets people know: the kind's, and the sight of what a request for approval is about."""
+    asked = Request.objects.filter(pk=str(data["request"])).first() if "request" in data else None
+    sight = sight_of(asked.subject_kind) if asked is not None else ""
+    return [kind.permission, *([sight] if sight else [])]
 
 
 def _fitting(topic: str, severity: Severity) -> list[Subscription]:

@@ -63,6 +63,11 @@ def number(value: int) -> str:
     return number_format(value, use_l10n=True, force_grouping=True)
 
 
+def signed(value: int) -> str:
+    """A whole number with its sign, as what was added or taken."""
+    return f"+{number(value)}" if value > 0 else number(value)
+
+
 def amount(value: Decimal | str) -> str:
     """An amount with two decimals and separators for thousands; what is no number stays as it is."""
     try:

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 IN_VENV := .venv/bin/python
 MANAGE := $(IN_VENV) manage.py
-SOURCES := opsconsole sandbox_bank manage.py tools
+SOURCES := opsconsole loyalty sandbox_bank manage.py tools
 
 # Whole files to one worker more than there are processors; tests/parallel.py has the order. `ARGS="-n 0"`: in one.
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder

@@ -183,8 +183,10 @@ INSTALLED_APPS = [
     "opsconsole.changes",
     "opsconsole.identity",
     "opsconsole.notifications",
+    "opsconsole.runbooks",
     "opsconsole.plans",
     "opsconsole.treasury",
+    "loyalty",
     "opsconsole.monitoring",
     "opsconsole.console",
 ]
@@ -356,7 +358,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"ReviewVerdictEnum": "opsconsole.approvals.states.ReviewVerdict"},
+    "ENUM_NAME_OVERRIDES": {
+        "ReviewVerdictEnum": "opsconsole.approvals.states.ReviewVerdict",
+        "EarningRuleKindEnum": "loyalty.states.RuleKind",
+        "FraudRuleKindEnum": "loyalty.serializers.fraud.KINDS",
+    },
 }
 
 # --- words, times, files --------------------------------------------------------------------------------------------
@@ -418,6 +424,8 @@ if env("EMAIL_URL", default=""):
     EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"] or "", _mail["EMAIL_HOST_PASSWORD"] or ""
     EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.get("EMAIL_USE_TLS", False), _mail.get("EMAIL_USE_SSL", False)
 NOTIFICATIONS_ALLOW_HTTP = not PRODUCTION
+# Whom runbooks tell to call, by role: on_call_engineer=+221 33 ...,tech_lead=...
+ESCALATION_CONTACTS: dict[str, str] = env.dict("OPS_ESCALATION_CONTACTS", default={})
 NOTIFICATIONS_CA_FILE = env("NOTIFICATIONS_CA_FILE", default="")  # of receivers with a certificate of the house
 try:  # networks inside that webhooks may go to all the same
     NOTIFICATIONS_ALLOWED_NETWORKS = [

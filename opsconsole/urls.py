@@ -27,9 +27,11 @@ urlpatterns = [
     path("api/", include("opsconsole.changes.urls")),
     path("api/", include("opsconsole.identity.urls")),
     path("api/", include("opsconsole.monitoring.urls")),
+    path("api/", include("opsconsole.runbooks.urls")),
     path("api/notifications/", include("opsconsole.notifications.urls")),
     path("api/ops/", include("opsconsole.treasury.urls")),
     path("api/ops/", include("opsconsole.plans.urls")),
+    path("api/", include("loyalty.urls")),
 ]
 
 handler400 = "opsconsole.core.problems.bad_request"

@@ -30,6 +30,12 @@ LISTS: Final[dict[str, dict[str, tuple[str, tuple[str, ...]]]]] = {
         "my-notifications": ("notifications/subscription", ()),
         "payouts": ("treasury/payout", ("change", "hold", "change-beneficiary")),
     },
+    "ops_marketing": {
+        "programs": ("loyalty/program", ("change", "budget", "suspend")),
+        "campaigns": ("loyalty/campaign", ("change", "edit", "preview")),
+        "members": ("loyalty/balance", ("change", "adjust", "freeze")),
+        "points": ("loyalty/transaction", ("change", "reverse")),
+    },
     "admin": {
         "users": ("core/user", ("change", "change-roles", "change-grant", "offboard")),
         "second-factors": ("identity/secondfactor", ()),
@@ -54,7 +60,8 @@ def pages(here: Console) -> dict[str, Pages]:
         "pay_admin": of_pay_admin(here),
         "admin": of_admin(here),
         "auditor": of_auditor(here),
-        "ops_marketing2": of_nobody(),
+        "ops_marketing": {"campaign-new": "/admin/loyalty/campaign/new/"},
+        "dev": of_nobody(),
     }
 
 
@@ -141,9 +148,16 @@ def of_admin(here: Console) -> Pages:
 
 
 def of_auditor(here: Console) -> Pages:
-    """The journal, and taking it along."""
+    """The journal, and taking it along; runbooks."""
     entry = here.get(f"ops/plans/{here.plans['paid']['id']}/journal")["results"][-1]["id"]
     return {
+        "runbooks": "/admin/runbooks/",
+        "runbooks-none": "/admin/runbooks/?q=nothing-like-it",
+        "runbook-alerts": "/admin/runbooks/alerts/",
+        "runbook-alert": "/admin/runbooks/alerts/LoyaltyCampaignStuck/",
+        "runbook-launch": "/admin/runbooks/loyalty-campaign-launch/",
+        "runbook-budget": "/admin/runbooks/loyalty-budget-exhaustion/?run=diagnostic-budgets-nearly-spent&percent=1",
+        "runbook-database": "/admin/runbooks/loyalty-database-migration/?run=diagnostic-tables",
         "entry": f"/admin/journal/entry/{entry}/change/",
         "exports": "/admin/journal/entry/exports/",
         "export": "/admin/journal/entry/export/",

@@ -10,7 +10,11 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from opsconsole.core.admin.base import actor_of
 from opsconsole.core.texts import Text
+
+# Entries are models by their labels; a page that shows none of them has a dotless name, its address in PAGES.
+PAGES: Final[dict[str, tuple[str, str]]] = {"runbooks": ("admin:runbooks_shelf", "runbooks.view_runbook")}
 
 MENU: Final[list[tuple[Text, list[tuple[str, Text, str]]]]] = [
     (
@@ -48,6 +52,15 @@ MENU: Final[list[tuple[Text, list[tuple[str, Text, str]]]]] = [
         ],
     ),
     (
+        _("Loyalty"),
+        [
+            ("loyalty.Program", _("Programs"), "loyalty"),
+            ("loyalty.Campaign", _("Campaigns"), "redeem"),
+            ("loyalty.Balance", _("Members"), "badge"),
+            ("loyalty.Transaction", _("Points"), "toll"),
+        ],
+    ),
+    (
         _("Journal"),
         [
             ("journal.Entry", _("Entries"), "history"),
@@ -59,6 +72,7 @@ MENU: Final[list[tuple[Text, list[tuple[str, Text, str]]]]] = [
         [
             ("monitoring.Incident", _("Incidents"), "emergency"),
             ("monitoring.Check", _("Daily checklist"), "checklist"),
+            ("runbooks", _("Runbooks"), "menu_book"),
         ],
     ),
     (
@@ -107,10 +121,14 @@ def _at_home(request: HttpRequest) -> bool:
 
 
 def _visible(request: HttpRequest, label: str) -> bool:
+    if label in PAGES:
+        return request.user.is_authenticated and actor_of(request).may(PAGES[label][1])
     return admin.site._registry[apps.get_model(label)].has_view_permission(request)
 
 
 def _list_url(label: str) -> str:
+    if label in PAGES:
+        return reverse(PAGES[label][0])
     app, _dot, model = label.lower().partition(".")
     return reverse(f"admin:{app}_{model}_changelist")
 

@@ -14,11 +14,16 @@ from django.apps import apps
 from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from opsconsole.console.navigation import sidebar
 from opsconsole.core.admin import display
+from opsconsole.core.admin.base import actor_of
+from opsconsole.core.errors import Denied
 from opsconsole.core.texts import Text
+from opsconsole.runbooks.access import visible_runbooks
+from opsconsole.runbooks.admin.pages import runbook_url
 
 MOST_OF_A_KIND: Final = 6
 SHORTEST: Final = 2
@@ -124,7 +129,7 @@ def search(request: HttpRequest, words: str) -> list[Found]:
     words = words.strip().replace("\x00", "")[:LONGEST]
     if len(words) < SHORTEST and not words.isdecimal():
         return []
-    found = list(_pages(request, words))
+    found = [*_pages(request, words), *_runbooks(request, words)]
     for kind in KINDS:
         found += _rows(request, kind, words)
     return found
@@ -135,6 +140,21 @@ def _pages(request: HttpRequest, words: str) -> Iterator[Found]:
         for item in group["items"]:
             if str(item["title"]).lower().startswith(words.lower()):
                 yield Found(str(item["title"]), str(_("page")), item["link"], item["icon"])
+
+
+def _runbooks(request: HttpRequest, words: str) -> Iterator[Found]:
+    """Those in whose title or alerts the words stand: somebody has an alert in their hand."""
+    try:
+        books = visible_runbooks(actor_of(request))
+    except Denied:
+        return
+    language = get_language()
+    for book in books:
+        title = book.in_language(language).title
+        if any(words.casefold() in said.casefold() for said in (title, *book.alerts)):
+            yield Found(
+                title, f"{_('runbook')}: {', '.join(book.alerts)}".rstrip(": "), runbook_url(book.id), "menu_book"
+            )
 
 
 def _rows(request: HttpRequest, kind: Kind, words: str) -> list[Found]:

@@ -44,6 +44,7 @@ class ConsoleSite(_Site):
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """Without Django's password form, and with the steps of logging in."""
         from opsconsole.identity import enrolment, login  # noqa: PLC0415 - no models yet when the site is made
+        from opsconsole.runbooks.admin import pages  # noqa: PLC0415 - as above
 
         def step(view: Callable[[AdminSite, HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
             return never_cache(csrf_protect(sensitive_post_parameters()(partial(view, self))))
@@ -52,6 +53,16 @@ class ConsoleSite(_Site):
             path("login/code/", step(login.code_step), name="login_code"),
             path("login/enrol/", step(enrolment.enrol_step), name="login_enrol"),
             path("second-factor/", self.admin_view(step(enrolment.own_page)), name="second_factor"),
+            path("runbooks/", self.admin_view(partial(pages.shelf_page, site=self)), name="runbooks_shelf"),
+            path("runbooks/alerts/", self.admin_view(partial(pages.alerts_page, site=self)), name="runbooks_alerts"),
+            path(
+                "runbooks/alerts/<slug:name>/",
+                self.admin_view(partial(pages.alert_page, site=self)),
+                name="runbooks_alert",
+            ),
+            path(
+                "runbooks/<slug:id>/", self.admin_view(partial(pages.runbook_page, site=self)), name="runbooks_runbook"
+            ),
             *(url for url in super().get_urls() if getattr(url, "name", None) not in LEFT_OUT),
         ]
 

@@ -1,6 +1,6 @@
 """What can go wrong in treasury.
 
-Invalid 400 ──── PayoutInvalid, FileRefused
+Invalid 400 ──── PayoutInvalid
 NotFound 404 ─── BankNotFound, AccountNotFound, PayoutNotFound, RouteNotFound, BankFileNotFound, BreakNotFound
 Conflict 409 ─── ExternalIdTaken, AlreadyBooked, RouteMoved, BankPaused, BeneficiaryFrozen, MerchantFrozen
 RuleBroken 422 ─ ImportRefused, RouteRefused, LedgerRefused ── InsufficientFunds, AccountFrozen
@@ -15,12 +15,6 @@ class PayoutInvalid(Invalid):
     """The payout cannot be paid as it is written; `errors` says which field and why."""
 
     code = "payout_invalid"
-
-
-class FileRefused(Invalid):
-    """The file cannot be read as payouts, or not to its end; `line` is where that shows."""
-
-    code = "file_refused"
 
 
 class BankNotFound(NotFound):

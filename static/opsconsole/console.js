@@ -194,6 +194,72 @@ function capitalise(cell) {
   cell.dataset.label = text.charAt(0).toLocaleUpperCase(document.documentElement.lang) + text.slice(1);
 }
 
+// --- runbooks: an answer comes into its place; what else was asked on the page stays ---
+
+// The page is asked for as without a script. Of what comes, the part that was asked takes its place, and so does all
+// that follows from what was typed: checks and buttons. Other answers stay, their fields take over what was typed.
+async function askInPlace(event) {
+  const form = event.target.closest("form[data-in-place]");
+  if (!form) return;
+  event.preventDefault();
+  if (form.getAttribute("aria-busy") === "true") return;
+  form.setAttribute("aria-busy", "true");
+  const asked = form.closest("[data-part]").id;
+  const url = new URL(form.action);
+  url.search = new URLSearchParams(new FormData(form));
+  try {
+    const answer = await fetch(url, { credentials: "same-origin", redirect: "error" });
+    if (!answer.ok) throw new Error(String(answer.status));
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    document.querySelectorAll("[data-part]").forEach((part) => {
+      const fresh = page.getElementById(part.id);
+      if (fresh && (part.id === asked || part.dataset.part !== "diagnostic")) part.replaceWith(fresh);
+    });
+    url.searchParams.forEach((value, name) => {
+      if (name !== "run") fillIn(name, value);
+    });
+    window.history.replaceState(null, "", url);
+    readTicks();
+    document.querySelector(`#${CSS.escape(asked)} [data-answer]`).focus({ preventScroll: true });
+  } catch {
+    form.submit(); // the browser's own way, and its own words for what is wrong
+  }
+}
+
+// A value in every form of the page; one that has no field for it keeps it unseen.
+function fillIn(name, value) {
+  document.querySelectorAll("form[data-in-place], #about form").forEach((form) => {
+    const field = form.elements.namedItem(name);
+    if (field) {
+      field.value = value;
+    } else if ("inPlace" in form.dataset && value) {
+      const kept = document.createElement("input");
+      Object.assign(kept, { type: "hidden", name, value });
+      form.append(kept);
+    }
+  });
+}
+
+// What was ticked stays ticked in this window, for this page and what it is about.
+function tickKey() {
+  const said = new URLSearchParams(window.location.search);
+  const about = [...document.querySelectorAll("#about [name]")].map((field) => said.get(field.name) || "");
+  return ["ticks", window.location.pathname, ...about].join(" ");
+}
+
+function readTicks() {
+  const ticked = JSON.parse(window.sessionStorage.getItem(tickKey()) || "[]");
+  document.querySelectorAll("[data-tick]").forEach((box, place) => {
+    box.checked = ticked.includes(place);
+  });
+}
+
+function keepTick(event) {
+  if (!("tick" in event.target.dataset)) return;
+  const ticked = [...document.querySelectorAll("[data-tick]")].flatMap((box, place) => (box.checked ? [place] : []));
+  window.sessionStorage.setItem(tickKey(), JSON.stringify(ticked));
+}
+
 // --- charts: the figures of an axis in the reader's language, short, and with what they count ---
 
 function readable(canvas) {
@@ -223,6 +289,9 @@ document.addEventListener("DOMContentLoaded", () => {
     const button = event.target.closest("[data-copy], [data-copy-beside]");
     if (button) copy(button);
   });
+  document.addEventListener("submit", askInPlace);
+  document.addEventListener("change", keepTick);
+  readTicks();
   const field = firstField();
   if (field) field.focus({ preventScroll: !field.closest(".ops-field-wrong") });
 });

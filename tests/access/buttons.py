@@ -41,6 +41,7 @@ from opsconsole.treasury.models import Bank, Payout
 from tests.access.conftest import Doors
 from tests.approvals.authenticator import Authenticator
 from tests.conftest import _make_user
+from tests.loyalty import buttons as loyalty
 from tests.notifications.world import connect
 from tests.treasury.bank_files.conftest import entry, statement
 from tests.world import ISO_IBAN
@@ -124,7 +125,8 @@ def set_up(doors: Doors) -> Stage:
         client = Client()
         client.force_login(user, "django.contrib.auth.backends.ModelBackend")
         logins[who] = client.cookies[settings.SESSION_COOKIE_NAME].value
-    return Stage(logins, _rows(doors, waiting=_approved_change(people), off=off.pk, gone=gone.pk))
+    rows = _rows(doors, waiting=_approved_change(people), off=off.pk, gone=gone.pk)
+    return Stage(logins, rows | loyalty.rows(doors.defaults, doors.ids, people))
 
 
 @operation
@@ -260,7 +262,7 @@ def _said(name: str, form: Any, who: str) -> dict[str, Any]:
         "incident": "INC-7", "conclusion": "a slow disk", "title": "Slow answers", "note": "looked at",
         "in_order": "yes", "verdict": "approve", "external_id": f"new-{uuid4()}", "role": "ops",
     }  # fmt: skip
-    return common | (said[name]() if name in said else {})
+    return common | (said[name]() if name in said else {}) | loyalty.said(name, who)
 
 
 def _payout(status: str) -> str:

@@ -38,6 +38,7 @@ from opsconsole.treasury.services import payouts
 from opsconsole.treasury.services.bank_files import import_bank_file
 from opsconsole.treasury.states import PayoutState
 from tests.conftest import _make_user
+from tests.loyalty import doors as loyalty
 from tests.notifications.world import furnish
 from tests.sandbox_bank.process import BankProcess, bank, shared_bank
 from tests.signing import give_key
@@ -179,6 +180,7 @@ def _furnish(bank: BankProcess) -> Doors:
     break_glass.break_glass(plan_id=broken.pk, incident="INC-1", reason="taken over", actor=people["ops"])
     seal(actor=SYSTEM("sealer"))
     request = approval_of(staged)
+    of_loyalty, states_of_loyalty = loyalty.furnish(people)
     plans = "api/ops/plans/<plan_id>"
     return Doors(
         defaults={
@@ -201,8 +203,12 @@ def _furnish(bank: BankProcess) -> Doors:
             "run_id": succeeded.pk,
             "calendar_id": calendar.pk,
             "review_id": Review.objects.get().pk,
+            "runbook_id": "loyalty-budget-exhaustion",
+            "name": "budgets-nearly-spent",
+            **of_loyalty,
         },
         ids={
+            **states_of_loyalty,
             "api/approvals/<request_id>/revoke": {"request_id": approval_of(half)},
             "api/changes/<change_id>/apply": {"change_id": token.pk},
             "api/ops/payouts/<payout_id>/release": {"payout_id": held.pk},

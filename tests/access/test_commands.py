@@ -29,9 +29,9 @@ from tests.access.buttons import NOBODY, PAYOUTS
 from tests.access.conftest import EXPIRED, Doors, savepoint
 from tests.access.test_matrix import ask
 from tests.api.unchanged import fingerprint
-from tests.architecture.source import PACKAGE
-from tests.architecture.test_commands import commands
+from tests.architecture.test_commands import commands, files
 from tests.conftest import _make_user
+from tests.loyalty.purchases import PURCHASES
 from tests.treasury.bank_files.conftest import entry, statement
 
 SHELL = "shell"
@@ -72,7 +72,7 @@ def test_the_table_has_every_command_and_no_other() -> None:
 
 
 def test_a_command_without_a_user_has_none() -> None:
-    sources = {path.stem: path.read_text() for path in PACKAGE.glob("*/management/commands/*.py")}
+    sources = {path.stem: path.read_text() for path in files()}
     for name in TABLE.keys() - set(PLAYED) - {"journal key"}:
         assert not re.search(r"self\.(actor|_reader)\(", sources[name]), f"{name} asks who it is"
     for name in PLAYED:
@@ -111,6 +111,17 @@ def shell(doors: Doors, django_db_blocker: Any) -> Iterator[Shell]:
                 "journal export": lambda folder: ["--out", str(folder / "journal.jsonl")],
                 "journal growth": lambda _: [size],
                 "journal prove": lambda _: [entry_id],
+                "loyalty_evaluate_tiers": lambda _: ["--program", "Club"],
+                "loyalty_expire_points": lambda _: ["--program", "Club"],
+                "loyalty_import_purchases": lambda folder: [
+                    *(_file(folder, "purchases.txt", PURCHASES.encode()), "--program", "Club"),
+                ],
+                "loyalty_freeze": lambda _: ["alice", "--program", "Club", "--reason", "fraud alert"],
+                "loyalty_issue_vouchers": lambda _: [
+                    *("--program", "Club", "--name", "New", "--points", "5", "--count", "5"),
+                ],
+                "loyalty_suspend": lambda _: ["Club", "--reason", "fraud spike"],
+                "loyalty_unfreeze": lambda _: ["frozen", "--program", "Club", "--reason", "checked"],
                 "notify_test": lambda _: [channel],
                 "offboard": lambda _: ["newcomer", "--reason", "left"],
                 "plan_evidence": lambda folder: [str(doors.defaults["plan_id"]), "--out", str(folder / "pack.zip")],
@@ -139,6 +150,7 @@ def ready(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     settings.VAR = tmp_path
     for module in ("journal.verify", "journal.exports", "plans.evidence"):
         monkeypatch.setattr(f"opsconsole.{module}.snapshot", nullcontext)
+    monkeypatch.setattr("loyalty.books.reconcile.snapshot", nullcontext)
 
 
 @pytest.mark.parametrize("name", PLAYED)

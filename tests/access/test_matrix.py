@@ -17,6 +17,7 @@ from opsconsole.core.roles import ROLES
 from opsconsole.journal import downloads
 from tests.access.conftest import ANONYMOUS, EXPIRED, Doors, savepoint
 from tests.api.unchanged import fingerprint
+from tests.loyalty import doors as loyalty
 from tests.treasury.bank_files.conftest import statement
 
 WHO = ("pay_admin", "finance_ops", "ops", "auditor", "ops_marketing", "dev", "trader", "risk_manager", "admin")
@@ -120,7 +121,7 @@ def body_of(row: Row, doors: Doors) -> dict[str, Any] | None:
         ("POST", "api/ops/reviews/<review_id>/review"): {"verdict": "approve", "comment": "it was right"},
         ("POST", "api/ops/plans/<plan_id>/steps/<step_id>/resolve"): {"outcome": "succeeded", "evidence": "seen"},
     }  # fmt: skip
-    return bodies.get(row)
+    return {**bodies, **loyalty.bodies()}.get(row)
 
 
 def knock(row: Row, who: str, doors: Doors) -> Any:

@@ -19,6 +19,7 @@ from opsconsole.approvals.states import ReviewCause
 from opsconsole.changes.services.requests import request_change
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import operation
+from opsconsole.core.roles import ROLES
 from opsconsole.core.tokens import create_token
 from opsconsole.identity.second_factor import code_at, enrol, new_secret
 from opsconsole.monitoring.services.incidents import open_incident
@@ -26,6 +27,7 @@ from opsconsole.monitoring.states import Severity
 from opsconsole.plans.models import Calendar, Plan, Run
 from opsconsole.treasury.services.bank_files import import_bank_file
 from tests.admin.conftest import contents, send
+from tests.loyalty import doors as loyalty
 from tests.notifications.world import furnish
 from tests.signing import give_key, new_public_key
 from tests.treasury.bank_files.conftest import entry, statement
@@ -66,6 +68,7 @@ def urls(world: World, executed: Callable[..., tuple[Plan, Run]], person: Callab
     _calendar_and_review(actor=person("pay_admin"))
     asked = {"payload": {"priority": 3}, "reason": "cheaper", "actor": person("finance_ops")}
     request_change(kind="gateway", subject="sandbox", **asked)
+    loyalty.furnish({role: person(role) for role in ROLES})
     create_token(person("finance_ops").user)
     give_key(name="laptop", public_key=new_public_key(), actor=person("finance_ops"))
     furnish(admin=person("admin"), person=person("finance_ops"))

@@ -40,11 +40,14 @@ from opsconsole.plans.services.freezing import CalendarDraft
 from opsconsole.treasury.models import Account, Bank, Payout
 from opsconsole.treasury.services.bank_files import import_bank_file
 from tests.admin.conftest import contents
+from tests.loyalty import doors as loyalty
 from tests.notifications.world import furnish
 from tests.treasury.bank_files.conftest import entry, statement
 from tests.world import ISO_IBAN, TESTER, World, add_payouts
 
 SEE_PLANS = {"pay_admin", "finance_ops", "ops", "auditor"}
+SEE_LOYALTY = {"finance_ops", "ops", "auditor", "ops_marketing", "risk_manager", "admin"}
+AGREE_IN_LOYALTY = {"ops_marketing", "risk_manager"}  # they see the requests of loyalty, and their own keys and news
 
 # Who may see the pages of a model. A model that is not in it fails the tests.
 SEEN_BY: dict[str, set[str]] = {
@@ -52,12 +55,12 @@ SEEN_BY: dict[str, set[str]] = {
     "plans.run": SEE_PLANS,
     "plans.step": SEE_PLANS,
     "plans.calendar": SEE_PLANS,
-    "approvals.request": SEE_PLANS | {"admin"},
+    "approvals.request": SEE_PLANS | {"admin"} | AGREE_IN_LOYALTY,
     "changes.change": SEE_PLANS | {"admin"},
     "knox.authtoken": {*ROLES, "nobody"},
     "approvals.policy": SEE_PLANS | {"admin"},
     "approvals.review": SEE_PLANS,
-    "approvals.signerkey": SEE_PLANS | {"admin"},
+    "approvals.signerkey": SEE_PLANS | {"admin"} | AGREE_IN_LOYALTY,
     "treasury.bank": SEE_PLANS,
     "treasury.account": SEE_PLANS,
     "treasury.payout": SEE_PLANS,
@@ -68,12 +71,16 @@ SEEN_BY: dict[str, set[str]] = {
     "treasury.bankfile": SEE_PLANS,
     "treasury.break": SEE_PLANS,
     "treasury.transfer": SEE_PLANS,
+    "loyalty.program": SEE_LOYALTY,
+    "loyalty.campaign": SEE_LOYALTY,
+    "loyalty.balance": SEE_LOYALTY,
+    "loyalty.transaction": SEE_LOYALTY,
     "journal.entry": SEE_PLANS | {"admin"},
     "journal.checkpoint": SEE_PLANS | {"admin"},
     "monitoring.incident": SEE_PLANS | {"admin"},
     "monitoring.check": SEE_PLANS | {"admin"},
     "notifications.channel": {"ops", "auditor", "admin"},
-    "notifications.subscription": SEE_PLANS | {"admin"},
+    "notifications.subscription": SEE_PLANS | {"admin"} | AGREE_IN_LOYALTY,
     "notifications.delivery": {"ops", "auditor", "admin"},
     "core.user": {"auditor", "admin", "pay_admin"},
     "identity.secondfactor": {"auditor", "admin"},
@@ -111,6 +118,7 @@ def full(
     furnish(admin=person("admin"), person=person("finance_ops"))
     _sweep_and_statement(person)
     _freeze_and_watch(person)
+    loyalty.furnish({role: person(role) for role in ROLES})
     seal_entries()
     return world
 
@@ -165,8 +173,10 @@ def _sees_what_its_role_shows(client: Client, role: str) -> None:
         assert client.get(list_url(label)).status_code == (200 if allowed else 403), (role, label)
         if label in rows:
             expected = 200 if allowed else 403
-            if label == "notifications.subscription" and role in ("pay_admin", "finance_ops", "ops"):
+            if label == "notifications.subscription" and role in {"pay_admin", "finance_ops", "ops"} | AGREE_IN_LOYALTY:
                 expected = 404  # it is a role's; of those who only subscribe each sees their own
+            if label == "approvals.request" and role in AGREE_IN_LOYALTY:
+                expected = 404  # it is about a plan
             assert client.get(page_url(rows[label])).status_code == expected, label
 
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = ROOT / "opsconsole"
+PACKAGES = (ROOT / "opsconsole", ROOT / "loyalty")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -25,14 +25,15 @@ class Module:
     @property
     def rooms(self) -> tuple[str, ...]:
         """The names on the way to it, the app's left out: `("services", "drafts")`."""
-        return tuple(self.name.split(".")[2:])
+        parts = self.name.split(".")
+        return tuple(parts[2:] if parts[0] == "opsconsole" else parts[1:])
 
 
 @cache
 def modules() -> tuple[Module, ...]:
     """Every module of the product, migrations left out."""
     found = []
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in sorted(path for package in PACKAGES for path in package.rglob("*.py")):
         if "migrations" in path.parts:
             continue
         parts = path.relative_to(ROOT).with_suffix("").parts

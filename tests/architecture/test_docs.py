@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command, get_commands
 
 from tests.access.test_matrix import TABLE
-from tests.architecture.source import ROOT
+from tests.architecture.source import PACKAGES, ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])
 SETTINGS = (ROOT / "opsconsole" / "settings.py").read_text()
@@ -74,7 +74,7 @@ def test_every_setting_that_is_named_is_read() -> None:
     for path, text in texts():
         for name in re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`", text):
             if name.startswith(("OPS_", "DATABASE_", "API_", "METRICS_", "JOURNAL_", "FIELD_", "REDIS_")):
-                used = any(name in source.read_text() for source in (ROOT / "opsconsole").rglob("*.py"))
+                used = any(name in source.read_text() for package in PACKAGES for source in package.rglob("*.py"))
                 assert used or name in SETTINGS, f"{path}: {name}"
 
 

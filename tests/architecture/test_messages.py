@@ -120,7 +120,7 @@ def test_collecting_again_changes_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     shutil.copytree(ROOT / "locale", copied)
     monkeypatch.setattr(messages, "LOCALE", copied)
     monkeypatch.setattr(settings, "LOCALE_PATHS", [copied])
-    for folder in ("opsconsole", "templates"):  # it writes into the folder `locale` beside what it reads
+    for folder in ("opsconsole", "loyalty", "templates"):  # it writes into the folder `locale` beside what it reads
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.chdir(tmp_path)
     messages.collect()

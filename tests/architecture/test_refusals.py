@@ -17,6 +17,8 @@ ENGLISH_ONLY = frozenset(
         "opsconsole.console.management.commands.seed_demo",
         "opsconsole.core.commands",
         "opsconsole.core.http",
+        "opsconsole.core.importing",
+        "opsconsole.core.lines.LineFile",
         "opsconsole.core.pagination",
         "opsconsole.core.rotation",
         "opsconsole.identity.api",
@@ -34,8 +36,6 @@ ENGLISH_ONLY = frozenset(
         "opsconsole.treasury.gateways.iso20022",
         "opsconsole.treasury.ledger",
         "opsconsole.treasury.management.commands.import_bank_file",
-        "opsconsole.treasury.management.commands.import_payouts",
-        "opsconsole.treasury.payouts.files.PayoutFile",
         "opsconsole.treasury.plan_types.sentences.disagreements",
     }
 )

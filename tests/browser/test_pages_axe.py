@@ -14,12 +14,15 @@ import pytest
 from django.contrib import admin
 from django.urls import reverse
 
+from loyalty.models import Balance, Campaign, Program
 from opsconsole.core.models import WorkerHeartbeat
+from opsconsole.core.roles import ROLES
 from opsconsole.journal.jobs import seal_entries
 from opsconsole.plans.models import Plan, Run
 from opsconsole.plans.services import drafts, staging
 from opsconsole.plans.types import registered
 from opsconsole.treasury.models import Account, Bank, Payout
+from tests.loyalty import doors as loyalty
 from tests.world import TESTER, World, add_payouts
 
 pytestmark = pytest.mark.browser
@@ -29,7 +32,7 @@ RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]},
     "resultTypes": ["violations"],
 }
-EVERYTHING = ("pay_admin", "admin", "auditor")  # roles that together see every page
+EVERYTHING = ("pay_admin", "admin", "auditor", "ops_marketing")  # roles that together see every page
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,24 @@ PAGES: list[Callable[[Seeded], list[str]]] = [
     ],
     lambda _seeded: [reverse("admin:app_list", args=["plans"]), reverse("admin:login_enrol")],
     lambda _seeded: [reverse("admin:second_factor"), "/admin/treasury/freeze/?q=nothing-like-it"],
+    lambda _seeded: [reverse("admin:runbooks_shelf"), reverse("admin:runbooks_alerts"), "/admin/runbooks/?q=nothing"],
+    lambda _seeded: [
+        reverse("admin:runbooks_alert", args=["LoyaltyCampaignStuck"]),
+        reverse("admin:runbooks_runbook", args=["loyalty-campaign-launch"]),
+        f"{reverse('admin:runbooks_runbook', args=['loyalty-performance'])}?run=diagnostic-table-reads",
+        f"{reverse('admin:runbooks_runbook', args=['loyalty-dispute'])}?run=diagnostic-member&user_id=nobody",
+    ],
     lambda _seeded: [reverse("admin:approvals_signerkey_register"), reverse("admin:treasury_payout_import")],
+    lambda _seeded: [
+        reverse("admin:loyalty_campaign_new"),
+        reverse("admin:loyalty_program_budget", args=[Program.objects.get(name="Club").pk]),
+        reverse("admin:loyalty_balance_adjust", args=[Balance.objects.get(user_id="alice", program__name="Club").pk]),
+        reverse("admin:loyalty_balance_change", args=[Balance.objects.get(user_id="frozen", program__name="Club").pk]),
+        *(
+            reverse("admin:loyalty_campaign_change", args=[row.pk])
+            for row in Campaign.objects.filter(name__in=["Drafted", "Runs", "Done"])
+        ),
+    ],
 ]
 
 
@@ -105,6 +125,7 @@ def seeded(
     drafts.edit_plan(plan_id=staged.pk, changes={"payload": payload, "name": "Another name"}, actor=person("ops"))
     staging.stage_plan(plan_id=staged.pk, actor=person("ops"))
     drafted = draft("plan-4", total="100")
+    loyalty.furnish({role: person(role) for role in ROLES})
     WorkerHeartbeat.objects.create(name="worker:here:1", kind="worker", queues="plans")
     seal_entries()
     for one in (plan, ready, staged, drafted, run):

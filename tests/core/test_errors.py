@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import loyalty
 import opsconsole
 from opsconsole.core import errors
 from opsconsole.core.errors import Conflict, DomainError, Unavailable
@@ -32,7 +33,8 @@ ELSEWHERE = {"opsconsole.console.caller.Refused"}
 
 def every_error() -> list[type[DomainError]]:
     """Every error of the product, once all of it is imported."""
-    for module in pkgutil.walk_packages(opsconsole.__path__, "opsconsole."):
+    packages = ((opsconsole, "opsconsole."), (loyalty, "loyalty."))
+    for module in (one for package, prefix in packages for one in pkgutil.walk_packages(package.__path__, prefix)):
         if ".migrations" not in module.name and module.name not in ("opsconsole.wsgi",):
             importlib.import_module(module.name)
 
@@ -41,7 +43,7 @@ def every_error() -> list[type[DomainError]]:
             yield child
             yield from below(child)
 
-    ours = [error for error in below(DomainError) if error.__module__.startswith("opsconsole.")]
+    ours = [error for error in below(DomainError) if error.__module__.startswith(("opsconsole.", "loyalty."))]
     return [error for error in ours if f"{error.__module__}.{error.__qualname__}" not in ELSEWHERE]
 
 

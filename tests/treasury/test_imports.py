@@ -17,11 +17,12 @@ from django.db import connection
 
 from opsconsole.core.actors import SYSTEM, Actor
 from opsconsole.core.errors import Denied
+from opsconsole.core.lines import BadLine
 from opsconsole.core.tokens import create_token
 from opsconsole.journal.models import Entry
 from opsconsole.treasury.errors import ImportRefused
 from opsconsole.treasury.models import Payout
-from opsconsole.treasury.payouts.files import BadLine, PayoutFile
+from opsconsole.treasury.payouts.files import PayoutFile
 from opsconsole.treasury.services import imports
 from opsconsole.treasury.services.imports import Totals
 from tests.treasury.conftest import HEADER, line, text, verbs

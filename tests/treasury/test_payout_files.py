@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsconsole.treasury.errors import FileRefused
-from opsconsole.treasury.payouts.files import MAX_LINE, BadLine, GoodLine, PayoutFile, read_payouts
+from opsconsole.core.lines import MAX_LINE, BadLine, FileRefused
+from opsconsole.treasury.payouts.files import GoodLine, PayoutFile, read_payouts
 from tests.treasury.conftest import HEADER, line, text
 
 

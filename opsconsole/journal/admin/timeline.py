@@ -27,7 +27,12 @@ from opsconsole.journal.admin.verbs import DIRECT_SQL, words_of
 from opsconsole.journal.models import Entry
 
 SHOWN_ON_PAGES: Final = 25
-TONES: Final[dict[str, str]] = {DIRECT_SQL: "bad", "journal.broken": "bad"}
+TONES: Final[dict[str, str]] = {
+    DIRECT_SQL: "bad",
+    "journal.broken": "bad",
+    "ledger.broken": "bad",
+    "ledger.drifted": "bad",
+}
 
 
 @lru_cache(maxsize=1)

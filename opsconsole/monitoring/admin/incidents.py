@@ -28,6 +28,7 @@ from opsconsole.monitoring.models import Alert, Incident
 from opsconsole.monitoring.services import incidents
 from opsconsole.monitoring.services.incidents import MAX_TEXT, MAX_TITLE
 from opsconsole.monitoring.states import IncidentState, Severity
+from opsconsole.runbooks.admin.pages import runbook_link
 
 TONES = {Severity.CRITICAL: "bad", Severity.WARNING: "warn", Severity.INFO: "info"}
 STATE_TONES = {IncidentState.OPEN: "bad", IncidentState.ACKNOWLEDGED: "warn", IncidentState.RESOLVED: "good"}
@@ -285,7 +286,7 @@ def _alerts(alerts: list[Alert]) -> Section:
         [_("alert"), _("what it says"), _("labels"), _("since"), _("until")],
         [
             [
-                alert.name,
+                runbook_link(alert.name),
                 alert.annotations.get("description") or alert.annotations.get("summary", ""),
                 ", ".join(
                     f"{name}={value}"

@@ -15,11 +15,12 @@ from django.utils.translation import gettext_lazy as _
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, ActionForm, Press, done
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.lines import GZIP, BadLine
 from opsconsole.core.texts import Text
 from opsconsole.treasury.errors import ImportRefused
 from opsconsole.treasury.models import Payout
 from opsconsole.treasury.payouts.facts import COLUMNS
-from opsconsole.treasury.payouts.files import GZIP, BadLine, GoodLine, read_payouts
+from opsconsole.treasury.payouts.files import GoodLine, read_payouts
 from opsconsole.treasury.services import imports
 from opsconsole.treasury.services.imports import Totals
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, fields
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import Any, Final
 
 from django.utils.text import format_lazy
@@ -17,7 +17,7 @@ from stdnum import iban as iban_numbers
 from stdnum.exceptions import InvalidChecksum, ValidationError
 
 from opsconsole.core.errors import Told
-from opsconsole.core.texts import Text
+from opsconsole.core.texts import Text, one_after_another
 from opsconsole.treasury.currencies import decimals_of
 
 MAX_TEXT: Final = 140  # ISO 20022: names and remittance information
@@ -69,11 +69,6 @@ class PayoutFacts:
 
 COLUMNS: Final = tuple(field.name for field in fields(PayoutFacts))
 OPTIONAL: Final = frozenset({"merchant"})  # a file may leave these out
-
-
-def one_after_another(texts: Sequence[Text]) -> Text:
-    """The texts as one, with semicolons between them."""
-    return reduce(lambda before, after: format_lazy(_("{before}; {after}"), before=before, after=after), texts)
 
 
 def read_facts(raw: Mapping[str, str]) -> PayoutFacts:

@@ -5,7 +5,7 @@ Running the same file again goes on where it stopped: a payout that is there wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -16,12 +16,13 @@ from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.faults import crashpoint
+from opsconsole.core.lines import BadLine, chunks
 from opsconsole.core.operations import operation
 from opsconsole.core.texts import Text
 from opsconsole.journal.record import Subject, record
-from opsconsole.treasury.errors import FileRefused, ImportRefused
+from opsconsole.treasury.errors import ImportRefused
 from opsconsole.treasury.payouts.facts import COLUMNS, PayoutFacts
-from opsconsole.treasury.payouts.files import BadLine, GoodLine
+from opsconsole.treasury.payouts.files import GoodLine
 from opsconsole.treasury.payouts.rows import insert_new
 from opsconsole.treasury.selectors import payouts_by_external_id
 
@@ -84,7 +85,7 @@ def import_payouts(
     actor.require(PERMISSION)
     import_id = str(uuid4())
     totals = Totals()
-    for chunk in _chunks(lines):
+    for chunk in chunks(lines, CHUNK):
         counted, refused = load_chunk(lines=chunk, file_name=file_name, import_id=import_id, actor=actor)
         crashpoint("treasury.import.after_chunk")
         for bad in refused:
@@ -119,7 +120,7 @@ def import_payouts_whole(
     """Load the whole file or nothing of it; raises ImportRefused, after the last line, when any was refused."""
     actor.require(PERMISSION)
     totals = Totals()
-    for chunk in _chunks(lines):
+    for chunk in chunks(lines, CHUNK):
         counted, refused = _load(chunk)
         for bad in refused:
             on_bad(bad)
@@ -182,20 +183,3 @@ def _journal(counted: Totals, *, file_name: str, import_id: str, actor: Actor) -
         Subject("payout_import", import_id),
         after={"file": file_name, **counted.as_json()},
     )
-
-
-def _chunks(lines: Iterable[GoodLine | BadLine]) -> Iterator[list[GoodLine | BadLine]]:
-    """Full chunks and a rest. A file that breaks off gives what it had, and then its FileRefused."""
-    chunk: list[GoodLine | BadLine] = []
-    try:
-        for line in lines:
-            chunk.append(line)
-            if len(chunk) == CHUNK:
-                yield chunk
-                chunk = []
-    except FileRefused:
-        if chunk:
-            yield chunk
-        raise
-    if chunk:
-        yield chunk

@@ -9,6 +9,7 @@ from django.conf import settings
 
 from opsconsole.console.demo.money import seed_money
 from opsconsole.console.demo.people import credentials_file, seed_people
+from opsconsole.console.demo.points import seed_points
 from opsconsole.core.actors import SYSTEM
 from opsconsole.core.commands import ConsoleCommand
 from opsconsole.core.errors import RuleBroken
@@ -23,7 +24,10 @@ class NotInProduction(RuleBroken):
 class Command(ConsoleCommand):
     """Puts in place what is missing of the demo data; safe and quick to repeat."""
 
-    help = "Put the demo data in place: users named after their roles, three banks with money, 200 real payments."
+    help = (
+        "Put the demo data in place: users named after their roles, three banks with money, 200 real payments, a"
+        " loyalty program with 500 real purchases."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Where the sandbox bank will be."""
@@ -41,8 +45,10 @@ class Command(ConsoleCommand):
         actor = SYSTEM("demo")
         people = seed_people(actor=actor)
         payouts = seed_money(bank_url=options["bank_url"], actor=actor)
+        earned = seed_points(actor=actor)
         if options["verbosity"] > 0:
             self.stdout.write(
                 f"{len(people)} demo users ({credentials_file()}), 3 banks, {payouts.loaded + payouts.known} payouts"
-                f" of which {payouts.loaded} are new."
+                f" of which {payouts.loaded} are new, {earned.loaded + earned.known} purchases that earn points, of"
+                f" which {earned.loaded} are new."
             )

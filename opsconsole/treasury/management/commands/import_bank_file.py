@@ -9,7 +9,7 @@ from typing import Any, Final
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from opsconsole.core.commands import ConsoleCommand
-from opsconsole.treasury.errors import FileRefused
+from opsconsole.core.lines import FileRefused
 from opsconsole.treasury.models import BankFile
 from opsconsole.treasury.services import bank_files
 

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import sys
-import time
 from argparse import ArgumentParser
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
-
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from typing import Any
 
 from opsconsole.core.commands import ConsoleCommand
 from opsconsole.core.errors import DomainError
-from opsconsole.core.texts import english
-from opsconsole.treasury.errors import FileRefused
+from opsconsole.core.importing import ImportBar, ImportReport
 from opsconsole.treasury.payouts.facts import COLUMNS
-from opsconsole.treasury.payouts.files import BadLine, PayoutFile
+from opsconsole.treasury.payouts.files import PayoutFile
 from opsconsole.treasury.services import imports
 from opsconsole.treasury.services.imports import Totals
-
-SHOWN: Final = 100
 
 
 class Command(ConsoleCommand):
@@ -49,8 +42,8 @@ class Command(ConsoleCommand):
         file = PayoutFile(options["file"])
         load = imports.import_payouts_whole if options["atomic"] else imports.import_payouts
         with ExitStack() as stack:
-            report = _Report(stack, options["errors"])
-            bar = stack.enter_context(_Bar(self.console, file))
+            report = ImportReport(stack, options["errors"], Totals())
+            bar = stack.enter_context(ImportBar(self.console, file))
 
             def follow(totals: Totals) -> None:
                 report.totals = totals
@@ -72,13 +65,9 @@ class Command(ConsoleCommand):
         if report.totals.refused:
             sys.exit(1)
 
-    def _tell(self, report: _Report, *, atomic: bool) -> None:
-        for bad in report.shown:
-            self.stderr.write(str(bad))
+    def _tell(self, report: ImportReport[Totals], *, atomic: bool) -> None:
+        report.tell(self.stderr)
         totals = report.totals
-        if totals.refused > len(report.shown):
-            hint = "the file of --errors has them all" if report.writes else "--errors FILE writes them all"
-            self.stderr.write(f"... and {totals.refused - len(report.shown):,} more refused rows; {hint}.")
         if not totals.lines:
             return
         undone = atomic and report.failure is not None
@@ -87,66 +76,4 @@ class Command(ConsoleCommand):
         self.stdout.write(
             f"{loaded}, {totals.known:,} already there, {totals.refused:,} refused"
             f" in {report.seconds:.1f} s ({totals.lines / report.seconds:,.0f} rows/s)"
-        )
-
-
-class _Report:
-    """What came of the file: the counts, the first bad rows to show, all of them for the file of --errors."""
-
-    def __init__(self, stack: ExitStack, errors: Path | None) -> None:
-        self.totals = Totals()
-        self.shown: list[BadLine] = []
-        self.failure: DomainError | None = None
-        self.writes = errors is not None
-        self._started = time.perf_counter()
-        self._writer = None
-        if errors is not None:
-            try:
-                written = stack.enter_context(errors.open("w", newline="", encoding="utf-8"))
-            except OSError as error:
-                raise FileRefused(f"{errors}: {error.strerror}.", file=str(errors)) from error
-            self._writer = csv.writer(written)
-            self._writer.writerow(("line", "column", "reason"))
-
-    @property
-    def seconds(self) -> float:
-        """Since the beginning."""
-        return time.perf_counter() - self._started
-
-    def refuse(self, bad: BadLine) -> None:
-        """Note a bad row."""
-        if len(self.shown) < SHOWN:
-            self.shown.append(bad)
-        if self._writer is not None:
-            self._writer.writerows((bad.number, column, english(reason)) for column, reason in bad.problems)
-
-
-class _Bar(Progress):
-    """How far the file has been read, by its bytes on disk; the rows, their rate, and the refused ones."""
-
-    def __init__(self, console: Any, file: PayoutFile) -> None:
-        super().__init__(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[rows]:,} rows"),
-            TextColumn("{task.fields[rate]:,.0f}/s"),
-            TextColumn("[red]{task.fields[refused]:,} refused"),
-            TimeRemainingColumn(),
-            console=console,
-        )
-        self._file = file
-        self._started = time.perf_counter()
-        self._bar = self.add_task(file.path.name, total=None, rows=0, rate=0.0, refused=0)
-
-    def follow(self, totals: Totals) -> None:
-        """Draw it."""
-        rate = totals.lines / max(time.perf_counter() - self._started, 0.001)
-        self.update(
-            self._bar,
-            total=self._file.size,
-            completed=self._file.position,
-            rows=totals.lines,
-            rate=rate,
-            refused=totals.refused,
         )

@@ -1,0 +1,1 @@
+"""Loyalty at scale: programs, points, campaigns, tiers, vouchers, fraud and disputes."""

@@ -1,0 +1,1 @@
+"""The doors of the API: a room for each noun."""

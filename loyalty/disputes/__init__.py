@@ -1,0 +1,1 @@
+"""Points that were not awarded: what there is to be found about it."""

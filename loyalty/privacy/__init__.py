@@ -1,0 +1,1 @@
+"""What is known of a member: handed out to them, and forgotten."""

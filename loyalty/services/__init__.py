@@ -1,0 +1,1 @@
+"""What loyalty decides: a room for each noun."""

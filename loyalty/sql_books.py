@@ -1,0 +1,44 @@
+"""What the books promise besides sums: ids tell when a row was written, and what history speaks of stays."""
+
+from __future__ import annotations
+
+from django.db.migrations.operations import RunSQL
+
+# A digest covers the rows between two ids for good. So nobody may slip a row in among those that were digested: an id
+# is made as its row is written (a voucher's or a redemption's a moment before), whoever inserts it.
+IDS_IN_ORDER = RunSQL(
+    """
+    create function loyalty_id_at(at timestamptz) returns uuid language sql stable parallel safe as $$
+      -- The smallest id that uuid7() makes at this time.
+      select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '70008000000000000000')::uuid
+    $$;
+
+    create function loyalty_ids_are_new() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+    declare
+      lowest uuid := public.loyalty_id_at(statement_timestamp() - interval '5 minutes');
+      highest uuid := public.loyalty_id_at(clock_timestamp() + interval '5 seconds');
+    begin
+      if exists (select from fresh f where f.id < lowest or f.id > highest) then
+        perform public.loyalty_refuse('the id of a transaction is made as it is written', 'transaction_id_is_new',
+          'loyalty_transactions');
+      end if;
+      return null;
+    end $$;
+    create trigger loyalty_transactions_ids after insert on loyalty_transactions referencing new table as fresh
+      for each statement execute function loyalty_ids_are_new();
+    """,
+    """
+    drop trigger loyalty_transactions_ids on loyalty_transactions;
+    drop function loyalty_ids_are_new();
+    drop function loyalty_id_at(timestamptz);
+    """,
+)
+
+# The history of members names tiers, without a constraint that looks each of them up.
+TIERS_STAY = RunSQL(
+    """
+    create trigger loyalty_tiers_stay before delete on loyalty_tiers
+      for each statement execute function refuse_change();
+    """,
+    "drop trigger loyalty_tiers_stay on loyalty_tiers;",
+)

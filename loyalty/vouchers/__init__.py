@@ -1,0 +1,1 @@
+"""Voucher codes: made, read as people type them, and taken away as a file."""

@@ -1,0 +1,63 @@
+"""The demo's loyalty program: its tiers, real purchases that earned points in it, and a campaign to try out."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from django.utils import timezone
+
+from loyalty.importing.files import PurchaseFile
+from loyalty.models import Campaign, Program, Tier
+from loyalty.services import campaigns, programs, purchases, tiers
+from loyalty.services.purchases import Source, Totals
+from loyalty.services.tiers import TierFacts
+from opsconsole.core.actors import Actor
+
+EXTRACT: Final = Path(__file__).parent / "purchases.txt"
+NAME: Final = "Molam Club"
+BUDGET: Final = Decimal(10_000_000)  # the whole file earns a quarter of it
+TIERS: Final = (("Bronze", 1, 0, "1"), ("Silver", 2, 100, "1.25"), ("Gold", 3, 500, "1.5"))
+
+
+def seed_points(*, actor: Actor) -> Totals:
+    """Have the program with its tiers, its purchases and a campaign in draft; nothing that is there is changed."""
+    program = Program.objects.filter(name=NAME).first() or programs.create_program(
+        name=NAME, budget_limit=BUDGET, description="Points for every purchase", points_valid_months=None, actor=actor
+    )
+    loaded = _purchases(program, actor)
+    if not Tier.objects.filter(program=program).exists():
+        for name, rank, threshold, multiplier in TIERS:
+            facts = TierFacts(
+                name=name, rank=rank, threshold=threshold, window_months=12, multiplier=Decimal(multiplier)
+            )
+            tiers.define_tier(program_id=program.pk, facts=facts, actor=actor)
+    if not Campaign.objects.filter(program=program).exists():
+        campaigns.create_campaign(
+            program_id=program.pk,
+            name="Welcome back",
+            description="A bonus for everybody who has spent a hundred or more",
+            target_segment={">=": [{"var": "points_balance"}, 100]},
+            bonus_points=25,
+            start_date=timezone.now() + timedelta(days=1),
+            actor=actor,
+        )
+    return loaded
+
+
+def _purchases(program: Program, actor: Actor) -> Totals:
+    file = PurchaseFile(EXTRACT, until=timezone.now())
+    return purchases.import_purchases(
+        program_id=program.pk,
+        lines=file,
+        source=Source("demo", file.path.name, file.head()),
+        on_bad=_never,
+        on_progress=lambda _: None,
+        actor=actor,
+    )
+
+
+def _never(bad: object) -> None:
+    raise AssertionError(f"the demo extract holds a bad line: {bad}")

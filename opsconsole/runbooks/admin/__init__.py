@@ -1,0 +1,1 @@
+"""Runbooks in the admin: the shelf, a page for each runbook and for each alert."""

@@ -34,11 +34,29 @@ IDS_IN_ORDER = RunSQL(
     """,
 )
 
-# The history of members names tiers, without a constraint that looks each of them up.
+# Members and their history name tiers without a foreign key: looking up each of a million costs more than working out
+# who has earned what. So a tier stays, and what is not written by the evaluation is looked at.
 TIERS_STAY = RunSQL(
     """
     create trigger loyalty_tiers_stay before delete on loyalty_tiers
       for each statement execute function refuse_change();
+
+    create function loyalty_tier_of_program() returns trigger language plpgsql
+    set search_path = pg_catalog, pg_temp as $$
+    begin
+      if not exists (select from public.loyalty_tiers t where t.id = new.tier_id and t.program_id = new.program_id) then
+        perform public.loyalty_refuse('a member has a tier of their own program', 'tier_of_program',
+          'loyalty_balances');
+      end if;
+      return new;
+    end $$;
+    create trigger loyalty_balances_tier before insert or update of tier_id, program_id on loyalty_balances
+      for each row when (new.tier_id is not null and not ops_is_service())
+      execute function loyalty_tier_of_program();
     """,
-    "drop trigger loyalty_tiers_stay on loyalty_tiers;",
+    """
+    drop trigger loyalty_balances_tier on loyalty_balances;
+    drop function loyalty_tier_of_program();
+    drop trigger loyalty_tiers_stay on loyalty_tiers;
+    """,
 )

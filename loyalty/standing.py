@@ -122,14 +122,14 @@ def judge(program_id: UUID, tiers: Sequence[Tier], as_of: datetime) -> None:
 # Locked by id, as everybody does it: earns and campaigns wait for these rows only while they are written.
 _APPLY: Final = """
     with held as materialized (
-      select b.id from loyalty_balances b where b.id in (select v.id from loyalty_verdicts v)
+      select v.* from loyalty_verdicts v join loyalty_balances b on b.id = v.id
       order by b.id for no key update of b
     ),
     moved as (
       update loyalty_balances b
-      set tier_id = case when v.verdict in ('upgrade', 'downgrade') then v.reached else b.tier_id end,
-        tier_below_since = case when v.verdict = 'below' then %(as_of)s::timestamptz end, updated_at = now()
-      from loyalty_verdicts v where b.id = v.id and v.id in (select h.id from held h)
+      set tier_id = case when h.verdict in ('upgrade', 'downgrade') then h.reached else b.tier_id end,
+        tier_below_since = case when h.verdict = 'below' then %(as_of)s::timestamptz end, updated_at = now()
+      from held h where b.id = h.id
     )
     insert into loyalty_tier_snapshots (balance_id, program_id, was_id, now_id, move, points_in_window, rule_version)
     select v.id, %(program)s, v.was, v.reached, v.verdict, v.points, %(version)s

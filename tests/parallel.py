@@ -39,6 +39,7 @@ LONG = [
         "faults/test_lifetimes",
         "treasury/test_import_faults",
         "faults/test_kills",
+        "loyalty/campaigns/test_kills",
         "faults/test_notifications",
         "faults/test_persons",
         "faults/test_rivals",

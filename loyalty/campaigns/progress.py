@@ -17,6 +17,7 @@ from loyalty.states import CampaignState, ProgramState
 
 # Who is told of a campaign does something within so many seconds, or is dead and another one is told.
 PATIENCE: Final = 10
+REFUSED_PATIENCE: Final = 60
 UNDO_PATIENCE: Final = 60
 STUCK_SCHEDULED: Final = "2 hours"  # past its start, as runbook 6 looks for it
 STUCK_RUNNING: Final = "5 minutes"  # without a chunk
@@ -24,12 +25,16 @@ STUCK_RUNNING: Final = "5 minutes"  # without a chunk
 # When the campaign last moved: launched, resumed, tried again, or a chunk, also one of which everybody was skipped.
 _MOVED: Final = """coalesce(greatest(c.progress_at, (
     select max(k.created_at) from loyalty_campaign_chunks k where k.campaign_id = c.id)), '-infinity')"""
-_APPROVED: Final = f"""exists (
+_REQUEST: Final = f"""
     select from approvals_requests r where r.subject_kind = 'loyalty_campaigns' and r.subject_id = c.id::text
-      and r.action = '{moves.LAUNCH}' and r.status = 'approved')"""
-# A launch that was refused is tried again once it is approved; the first time it is tried in any case, to say so.
+      and r.action = '{moves.LAUNCH}'"""
+_APPROVED: Final = f"exists ({_REQUEST} and r.status = 'approved')"
+# The first time a launch is tried in any case, if only to say why it is refused; then once others have agreed to it, or
+# now and then where something else stands in its way.
+_RETRIED: Final = f"""exists ({_REQUEST} and r.status = 'approved'
+    and greatest(r.decided_at, now() - interval '{REFUSED_PATIENCE} seconds') > coalesce(c.woken_at, '-infinity'))"""
 _DUE: Final = f"""(
-    c.status = 'scheduled' and c.start_date <= now() and (c.failure = '' or {_APPROVED})
+    c.status = 'scheduled' and c.start_date <= now() and (c.failure = '' or {_RETRIED})
     or c.status = 'running' and p.status = 'active' and {_MOVED} < now() - interval '{PATIENCE} seconds')"""
 _UNDO_DUE: Final = f"""(
     c.undo_asked_at < now() - interval '{PATIENCE} seconds' and c.undone_at is null and not exists (
@@ -42,8 +47,7 @@ _STUCK: Final = f"""(p.status = 'active' and (
     or c.status = 'running' and {_MOVED} + interval '{STUCK_RUNNING}' < now()))"""
 _LEFT_OVER: Final = f"""(
     c.status in ('completed', 'failed', 'cancelled') and (c.points_reserved <> 0 or exists (
-      select from approvals_requests r where r.subject_kind = 'loyalty_campaigns' and r.subject_id = c.id::text
-        and r.action = '{moves.LAUNCH}' and r.status in ('pending', 'approved', 'suspended'))))"""
+      {_REQUEST} and r.status in ('pending', 'approved', 'suspended'))))"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,19 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.AlterField(
+            model_name="balance",
+            name="tier",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="loyalty.tier",
+            ),
+        ),
+        migrations.AlterField(
             model_name="tiersnapshot",
             name="balance",
             field=models.ForeignKey(

@@ -28,7 +28,10 @@ class Balance(Uuid7Model):
     locked = models.BigIntegerField(default=0, db_default=0)
     is_frozen = models.BooleanField(default=False, db_default=False)
     fraud_flags = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))
-    tier = models.ForeignKey(Tier, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False)
+    # Whoever writes it by hand is checked by a trigger; an evaluation of a million is not looked up row by row.
+    tier = models.ForeignKey(
+        Tier, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False, db_constraint=False
+    )
     tier_below_since = models.DateTimeField(null=True, blank=True)  # a downgrade has a time of grace
     joined_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)

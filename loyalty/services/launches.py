@@ -136,8 +136,8 @@ def launch_campaign(*, campaign_id: UUID, actor: Actor) -> Launched:
     if preview.exceeds(figures.points + tested_points, estimate):
         raise CostGrew(
             format_lazy(
-                _("The audience costs {cost} points now and {estimate} were approved: preview and schedule it again."),
-                cost=figures.points + tested_points,
+                _("The audience costs over {percent} % more now than the {estimate} points that were approved."),
+                percent=preview.TOLERANCE,
                 estimate=estimate,
             ),
             cost=figures.points + tested_points,

@@ -23,7 +23,7 @@ PLANS = "/api/ops/plans"
 @pytest.fixture
 def guest(api: Callable[..., APIClient]) -> APIClient:
     """Somebody with a role that has nothing to do with plans."""
-    return api("guest", "ops_marketing")
+    return api("guest", "trader")
 
 
 def test_a_plan_granted_is_the_only_one_seen(

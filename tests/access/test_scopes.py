@@ -99,7 +99,7 @@ def inside(scene: Scene, django_db_blocker: Any) -> Iterator[None]:
 
 def guest(*grants: tuple[str, Model], rights: tuple[str, ...] = ()) -> Actor:
     """Somebody without a role that shows anything, with these grants; `rights` are theirs over everything."""
-    user = _make_user(name=f"guest-{uuid4()}", roles=["ops_marketing"], actor=SYSTEM("test"))
+    user = _make_user(name=f"guest-{uuid4()}", roles=["trader"], actor=SYSTEM("test"))
     for permission, row in grants:
         assign_perm(permission, user, row)
     for right in rights:
@@ -370,7 +370,7 @@ def test_no_evidence_and_no_route_over_what_one_may_not_see(scene: Scene, inside
 
 
 def test_a_narrowed_credential_and_a_grant_to_a_role(scene: Scene, inside: None) -> None:
-    group = Group.objects.get(name="ops_marketing")
+    group = Group.objects.get(name="trader")
     assign_perm("treasury.view_bank", group, scene.filebank)
     assign_perm("plans.view_plan", group, scene.sweep)
     own = ("treasury.view_bank", scene.sandbox)
@@ -386,7 +386,7 @@ def test_a_narrowed_credential_and_a_grant_to_a_role(scene: Scene, inside: None)
 
     both = ({"sandbox", "filebank"}, 1, [True, True])
     assert seen(None) == both
-    assert seen(["ops_marketing"]) == both
+    assert seen(["trader"]) == both
     assert seen([]) == seen(["dev"]) == ({"sandbox"}, 0, [True, False])
 
 

@@ -159,7 +159,7 @@ def test_a_grant_on_one_plan_opens_just_that_one(lamps: MakeLamps, browse: Brows
     runs = [execution.execute_plan(plan_id=plan.pk, actor=person("ops")) for plan in (mine, other)]
     for run in runs:
         jobs.execute_run(str(run.pk))
-    guest = browse("guest", "ops_marketing")
+    guest = browse("guest", "trader")
     for model in (Plan, Run):
         assert guest.get(reverse(f"admin:plans_{model._meta.model_name}_changelist")).status_code == 403
     assign_perm("plans.view_plan", person("guest").user, mine)

@@ -184,7 +184,7 @@ def test_a_payout_tells_its_story(world: World, executed: Executed, browse: Call
     story = section(page, "Its story")
     assert [words(row[1]) for row in story.rows] == ["came in", "taken by a plan", "handed to the bank"]
     assert paid.bank_reference in words(story.rows[2][3])
-    narrow = browse("ops_marketing").get(url(paid.payout))
+    narrow = browse("trader").get(url(paid.payout))
     assert narrow.status_code == 403
 
 

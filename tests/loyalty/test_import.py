@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from loyalty.errors import BudgetExhausted, ImportRefused, ProgramSuspended
 from loyalty.importing.files import GoodLine, PurchaseFile, read_purchases
-from loyalty.models import Balance, Program, Rule, Transaction, UsedKey
+from loyalty.models import Balance, Program, Rule, Transaction
 from loyalty.services import members, points, purchases
 from loyalty.services.purchases import Source, Totals
 from opsconsole.core.actors import Actor
@@ -33,7 +33,7 @@ from opsconsole.core.lines import BadLine, FileRefused
 from opsconsole.core.tokens import create_token
 from opsconsole.journal.models import Entry
 from tests.conftest import dsn_as
-from tests.loyalty.purchases import EXTRACT, HEADER, customers_of, line, text
+from tests.loyalty.purchases import EXTRACT, HEADER, equals_the_raw_file, line, text, the_books_agree
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -79,38 +79,6 @@ Load = Callable[..., tuple[Totals, list[str]]]
 
 def of(user_id: str) -> Balance:
     return Balance.objects.get(user_id=user_id)
-
-
-def the_books_agree(program: Program) -> None:
-    """Balances and budget are what the ledger adds up to, by SQL of the test's own."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select count(*) from loyalty_balances b where points_balance <> coalesce("
-            "(select sum(amount) from loyalty_transactions t where t.balance_id = b.id), 0)"
-        )
-        assert cursor.fetchone()[0] == 0
-        cursor.execute("select coalesce(sum(amount), 0) from loyalty_transactions")
-        program.refresh_from_db()
-        assert program.budget_spent == cursor.fetchone()[0]
-
-
-def equals_the_raw_file(path: Path, program: Program, totals: Totals) -> None:
-    """Every balance, first purchase, total and key is what independent arithmetic over the file says."""
-    content = path.read_bytes()
-    unpacked = gzip.decompress(content) if path.suffix == ".gz" else content
-    lines = unpacked.decode().splitlines()[1:]
-    wanted = customers_of(lines)
-    found = {
-        name: (held, joined)
-        for name, held, joined in Balance.objects.values_list("user_id", "points_balance", "joined_at")
-    }
-    assert found == {name: (customer.points, customer.first) for name, customer in wanted.items()}
-    earning = [raw for raw in lines if int(Decimal(raw.split()[3]))]
-    assert (totals.loaded, totals.skipped, totals.refused) == (len(earning), len(lines) - len(earning), 0)
-    assert totals.paid == sum(Decimal(raw.split()[3]) for raw in earning)
-    assert Transaction.objects.count() == UsedKey.objects.count() == len(earning) > len(set(earning))
-    program.refresh_from_db()
-    assert program.budget_spent == totals.points == sum(customer.points for customer in wanted.values())
 
 
 class TestTruth:

@@ -261,6 +261,20 @@ def test_a_tier_is_changed_with_a_reason_and_stays(
         connect_as("operator").execute("delete from loyalty_tiers")
 
 
+def test_pasted_sql_gives_a_member_a_tier_of_their_program(
+    member: Callable[..., Balance], define: Callable[..., Tier], connect_as: Callable[[str], Any], marketing: Actor
+) -> None:
+    gold, alice, operator = define("gold", 1, 1000), member("alice", 5), connect_as("operator")
+    other = programs.create_program(name="Other", budget_limit=Decimal(1000), actor=marketing)
+    bob = member("bob", 5, program_id=other.pk)
+    operator.execute("update loyalty_balances set tier_id = %s where id = %s", [gold.pk, alice.pk])
+    for tier, balance in ((gold.pk, bob.pk), (alice.pk, alice.pk)):
+        with pytest.raises(psycopg.errors.CheckViolation) as refused:
+            operator.execute("update loyalty_balances set tier_id = %s where id = %s", [tier, balance])
+        assert refused.value.diag.constraint_name == "tier_of_program"
+    assert standing() == {"alice": "gold", "bob": None}
+
+
 def test_a_denied_actor_changes_nothing(
     program: Program, define: Callable[..., Tier], auditor: Actor, person: Callable[..., Actor]
 ) -> None:

@@ -161,7 +161,7 @@ def test_a_dearer_audience_than_was_approved_is_refused(desk: Desk) -> None:
     enrol(program=desk.program, count=1, prefix="o", actor=TESTER)
     refused = execute(campaign)
     assert (refused.status, within.estimated_points) == ("scheduled", 250)
-    assert refused.failure.startswith("The audience costs 280 points now and 250 were approved")
+    assert refused.failure == "The audience costs over 10 % more now than the 250 points that were approved."
     assert nothing_awarded(desk.program)
     assert Request.objects.get().status == "approved"  # the refusal has not used it up
     campaigns.edit_campaign(campaign_id=campaign.pk, changes={}, back_to_draft=True, actor=desk.marketing)
@@ -230,13 +230,16 @@ def test_a_paused_one_is_resumed_before_it_is_executed(desk: Desk) -> None:
 
 def test_the_scheduler_wakes_what_is_due(desk: Desk) -> None:
     due, later, waits = desk.agreed(), desk.agreed(start_date=timezone.now() + timedelta(hours=1)), desk.draft()
-    desk.schedule(waits)
+    asked = desk.schedule(waits)
     execute(waits)  # refused once: it is tried again when it is approved
     before = depths()["campaigns"]
     for _ in range(2):  # handed out once in a while
         jobs.wake_due_campaigns()
     assert depths()["campaigns"] == before + 1
     assert (fresh(due).woken_at is not None, fresh(later).woken_at, fresh(waits).woken_at) == (True, None, None)
+    desk.approve(asked)
+    jobs.wake_due_campaigns()
+    assert depths()["campaigns"] == before + 2
 
 
 def suspend(desk: Desk) -> None:

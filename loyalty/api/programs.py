@@ -28,7 +28,7 @@ NEW = OpenApiExample(
 )
 INCREASE = OpenApiExample(
     "A larger budget",
-    value={"budgetLimit": 100000, "reason": "Budget exhausted; the merchant approved more"},
+    value={"budgetLimit": "100000", "reason": "Budget exhausted; the merchant approved more"},
     request_only=True,
 )
 SUSPECTED = OpenApiExample("Why", value={"reason": "Suspected fraud, under investigation"}, request_only=True)

@@ -195,10 +195,12 @@ class CampaignExecutionSerializer(CamelSerializer):
 
 
 class CampaignExecutionAnswerSerializer(CamelSerializer):
-    """A worker was told: `accepted`; `campaign` says how far it is."""
+    """A worker was told: `accepted`, and `campaign` says how far it is; or `approval_required`, and who must agree."""
 
     status = serializers.CharField()
-    campaign = CampaignDetailSerializer()
+    campaign = CampaignDetailSerializer(required=False)
+    approval_request_id = serializers.UUIDField(required=False)
+    required_roles = serializers.ListField(child=serializers.CharField(), required=False)
 
 
 class CampaignSampleSerializer(CamelSerializer):

@@ -32,6 +32,7 @@ def document() -> dict[str, Any]:
 # What is answered with a file.
 FILES = {
     "/api/ops/plans/{plan_id}/evidence": ["application/zip"],
+    "/api/voucher-batches/{batch_id}/export": ["text/csv"],
     "/api/journal/export": [kind.partition(";")[0] for kind in CONTENT_TYPES.values()],
 }
 
@@ -77,7 +78,7 @@ def test_every_door_is_in_it_with_its_problems(document: dict[str, Any]) -> None
             wanted = good if status < "400" else ["application/problem+json"]
             assert list(answer["content"]) == wanted, f"{where} {status}"
         named = {parameter["name"] for parameter in operation.get("parameters", [])}
-        assert ("Idempotency-Key" in named) == (method in ("post", "patch")), where
+        assert ("Idempotency-Key" in named) == (method in ("post", "put", "patch")), where
         who = "alertmanager" if path == "/api/alerts" else "bearer"
         assert operation["security"] == [{who: []}], where
 

@@ -41,7 +41,8 @@ def agree(
     `more` are facts that the approval is bound to as well, such as the dispute that it ends.
     """
     facts = {"user_id": member.user_id, "program": member.program.name, "amount": amount, **(more or {})}
-    if abs(amount) + _adjusted_lately(member) <= ADJUST_ALONE:
+    # An approval that is brought along is used up also where none is needed any more, or it would do for another time.
+    if approval_id is None and abs(amount) + _adjusted_lately(member) <= ADJUST_ALONE:
         return facts
     deed = Deed(
         action="loyalty.adjust",

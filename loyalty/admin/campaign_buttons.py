@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.utils.translation import gettext as now_
@@ -117,10 +117,11 @@ class NewCampaign(Action[None]):
     def make_form(self, actor: Actor, row: None, data: Any = None, files: Any = None) -> ActionForm:
         """With the programs that the viewer may see."""
         form = super().make_form(actor, row, data, files)
+        choice = cast("forms.ModelChoiceField[Program]", form.fields["program"])
         try:
-            form.fields["program"].queryset = access.visible_programs(actor)  # type: ignore[attr-defined]
+            choice.queryset = access.visible_programs(actor)
         except Denied:
-            form.fields["program"].queryset = Program.objects.none()  # type: ignore[attr-defined]
+            choice.queryset = Program.objects.none()
         return form
 
     def perform(self, press: Press[None]) -> Answer:

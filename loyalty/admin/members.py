@@ -17,7 +17,7 @@ from loyalty.models import Balance, TierSnapshot, Transaction
 from opsconsole.approvals.admin.deeds import waiting
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.base import ConsoleAdmin
+from opsconsole.core.admin.base import ConsoleAdmin, actor_of
 from opsconsole.core.admin.filters import OneOf, Options
 from opsconsole.core.admin.pages import Column, Facts, Figures, Link, Section, Table
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
@@ -50,8 +50,6 @@ class OfProgram(OneOf):
 
     def options(self, request: HttpRequest) -> Options:
         """The programs that the viewer may see."""
-        from opsconsole.core.admin.base import actor_of  # noqa: PLC0415 - filters load before the admin's base
-
         return [(str(pk), name) for pk, name in access.visible_programs(actor_of(request)).values_list("pk", "name")]
 
     def narrow(self, request: HttpRequest, rows: QuerySet[Any], value: str) -> QuerySet[Any]:

@@ -102,9 +102,9 @@ class TransactionAdmin(ConsoleAdmin[Transaction]):
         """By the purchase, which has an index."""
         return rows.filter(origin_txn_id=words)
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Those of one member, which its page leads to."""
-        return lookup in ("balance__id__exact", "campaign_id") or super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
+        return lookup in ("balance__id__exact", "campaign_id") or super().lookup_allowed(lookup, value, request)
 
     @admin.display(description=_("time"))
     def moved_at(self, one: Transaction) -> SafeString | str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
+from loyalty import adjusting
 from loyalty.errors import ActorMismatch, BudgetExhausted, KeyTaken, MemberFrozen, PointsShort, ReversalRefused
 from loyalty.models import Balance, Program, Transaction
 from loyalty.services import members, points, programs
@@ -135,6 +137,24 @@ def test_splitting_an_adjustment_does_not_help(member: Callable[..., Balance], m
         made = points.adjust_points(balance_id=alice.pk, amount=5_000, reason="goodwill", actor=marketing)
         assert isinstance(made, Transaction)
     assert isinstance(points.adjust_points(balance_id=alice.pk, amount=1, reason="goodwill", actor=marketing), Asked)
+
+
+def test_an_approval_is_used_up_even_where_none_is_needed_any_more(
+    member: Callable[..., Balance], marketing: Actor, finance: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = member("alice", 500)
+    points.adjust_points(balance_id=alice.pk, amount=9_000, reason="goodwill", actor=marketing)
+    asked = points.adjust_points(balance_id=alice.pk, amount=2_000, reason="goodwill", actor=marketing)
+    assert isinstance(asked, Asked)
+    request = asked.request.pk
+    approvals.decide_request(request_id=request, approved=True, comments="", signature="", actor=finance)
+    monkeypatch.setattr(adjusting, "ADJUSTED_WITHIN", timedelta(0))  # a day later
+    again = {"balance_id": alice.pk, "amount": 2_000, "reason": "goodwill", "approval_id": request, "actor": marketing}
+    assert isinstance(points.adjust_points(**again), Transaction)
+    with pytest.raises(AlreadyConsumed):
+        points.adjust_points(**again)
+    alice.refresh_from_db()
+    assert alice.points_balance == 11_500
 
 
 def test_nobody_agrees_with_themselves_alone(

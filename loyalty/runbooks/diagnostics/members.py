@@ -184,7 +184,7 @@ ADJUSTED: Final = Diagnostic(
 REQUESTS: Final = Diagnostic(
     name="approval-requests",
     label=_("What waits for approval in loyalty"),
-    permission="approvals.view_request",
+    permission="loyalty.view_balance",
     columns=[
         Column("id", _("request"), of="approvals.Request"),
         Column("title", _("what")),

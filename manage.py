@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs a management command, on embedded servers where no others are configured."""
 
+import gc
 import os
 import signal
 import sys
@@ -33,6 +34,7 @@ def needs_servers(arguments: list[str]) -> bool:
 def main() -> None:
     """Joins the servers, runs the command, and leaves them however the command ends."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opsconsole.settings")
+    gc.disable()  # until everything is loaded: the app `console` turns it on again
     arguments = sys.argv[1:]
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP, and so do we then

@@ -6,7 +6,8 @@
 --   ops_app    the application; owns nothing, and `migrate` grants what it needs
 --   operator   people with psql: read everything, change business tables, never the journal
 --
--- Set passwords afterwards with \password ops_owner and so on. The variable `tests` lets ops_owner make databases.
+-- Set passwords afterwards with \password ops_owner and so on. The variables `tests` and `backups` let ops_owner make
+-- databases: for the tests, for the trial restore of a backup.
 
 SELECT format('CREATE ROLE %I NOLOGIN', name)
 FROM unnest(ARRAY['ops_owner', 'ops_app', 'operator']) AS name
@@ -29,6 +30,9 @@ $$;
 \if :{?tests}
 ALTER ROLE ops_owner CREATEDB;
 \endif
+\if :{?backups}
+ALTER ROLE ops_owner CREATEDB;
+\endif
 
 SELECT 'CREATE DATABASE molam_connect OWNER ops_owner ENCODING ''UTF8'' TEMPLATE template0'
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'molam_connect')
@@ -40,6 +44,9 @@ GRANT CONNECT, TEMPORARY ON DATABASE molam_connect TO ops_app, operator;
 -- Statements here are short and over sets whose size the planner must guess: compiling them costs more than running them.
 ALTER ROLE ops_app SET jit = off;
 ALTER ROLE ops_owner SET jit = off;
+
+-- Whoever looks for slow queries sees those of the others, not only that there are sessions.
+GRANT pg_read_all_stats TO operator;
 
 -- Only the owner makes objects here.
 \connect molam_connect

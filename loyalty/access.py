@@ -35,6 +35,7 @@ from loyalty.models import (
     Reward,
     Rule,
     Tier,
+    TierSnapshot,
     Transaction,
     Voucher,
     VoucherBatch,
@@ -111,8 +112,17 @@ def program_to_use(actor: Actor, program_id: UUID, permission: str) -> Program:
     return program
 
 
+def require_use(actor: Actor, program_id: UUID, permission: str) -> None:
+    """Raise ProgramNotFound or Denied unless the actor may do this in the program.
+
+    Whoever may do it in every program is not asked which there are: that is for what is done to find out.
+    """
+    if not (actor.may(VIEW) and actor.may(permission)):
+        program_to_use(actor, program_id, permission)
+
+
 def program_for(actor: Actor, program_id: UUID, permission: str) -> Program:
-    """The same, locked."""
+    """The program, locked, for an actor who may do this in it; raises ProgramNotFound or Denied."""
     program_to_use(actor, program_id, permission)
     return Program.objects.select_for_update(no_key=True).get(pk=program_id)
 
@@ -235,13 +245,17 @@ def batch_for(actor: Actor, batch_id: UUID, permission: str) -> VoucherBatch:
     return locked.get(pk=seen.pk)
 
 
+def visible_vouchers(actor: Actor) -> QuerySet[Voucher]:
+    """The vouchers of the batches the actor may see; raises Denied for one who may see none."""
+    rows = Voucher.objects.select_related("batch__program", "balance")
+    if actor.may("loyalty.view_voucherbatch"):
+        return rows
+    return rows.filter(batch__in=visible_batches(actor).values("pk"))
+
+
 def voucher_for(actor: Actor, voucher_id: UUID, permission: str) -> Voucher:
     """One voucher, locked, for an actor who may do this in its program; raises VoucherNotFound or Denied."""
-
-    def of_batches(actor: Actor) -> QuerySet[Voucher]:
-        return Voucher.objects.select_related("batch__program").filter(batch__in=visible_batches(actor).values("pk"))
-
-    seen = one_seen(of_batches, actor, voucher_id, VoucherNotFound(_("There is no such voucher.")))
+    seen = one_seen(visible_vouchers, actor, voucher_id, VoucherNotFound(_("There is no such voucher.")))
     actor.require(permission, seen.batch.program)
     locked = Voucher.objects.select_for_update(no_key=True, of=("self",)).select_related("batch__program")
     return locked.get(pk=seen.pk)
@@ -324,6 +338,12 @@ def one_seen(rows: Callable[[Actor], QuerySet[Row]], actor: Actor, row_id: UUID,
 def visible_tiers(actor: Actor) -> QuerySet[Tier]:
     """The tiers the actor may see; raises Denied for one who may see none."""
     return of_visible_programs(actor, "loyalty.view_tier", Tier.objects.select_related("program"))
+
+
+def visible_snapshots(actor: Actor) -> QuerySet[TierSnapshot]:
+    """The changes of tier the actor may see; raises Denied for one who may see none."""
+    rows = TierSnapshot.objects.select_related("program", "balance", "was", "now")
+    return of_visible_programs(actor, "loyalty.view_tiersnapshot", rows)
 
 
 def tier_for(actor: Actor, tier_id: UUID, permission: str) -> Tier:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from loyalty.access import of_visible_members, of_visible_programs, one_seen
 from loyalty.errors import AlertNotFound, DisputeNotFound, FraudRuleNotFound, HitNotFound
-from loyalty.models import BudgetAlert, Dispute, FraudHit, FraudRule
+from loyalty.models import BudgetAlert, Dispute, FraudHit, FraudRule, SiraFeedback
 from opsconsole.core.actors import Actor
 from opsconsole.core.errors import Denied
 
@@ -57,6 +57,12 @@ def hits_for(actor: Actor, hit_ids: Sequence[UUID], permission: str) -> list[Fra
         actor.require(permission, program)
     locked = FraudHit.objects.select_for_update(no_key=True, of=("self",)).select_related("rule")
     return list(locked.filter(pk__in=wanted).order_by("pk"))
+
+
+def visible_verdicts(actor: Actor) -> QuerySet[SiraFeedback]:
+    """The verdicts on members the actor may see; raises Denied for one who may see none."""
+    rows = SiraFeedback.objects.select_related("hit", "balance__program", "given_by")
+    return of_visible_members(actor, "loyalty.view_sirafeedback", rows)
 
 
 def visible_disputes(actor: Actor) -> QuerySet[Dispute]:

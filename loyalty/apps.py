@@ -13,14 +13,17 @@ class LoyaltyConfig(AppConfig):
     verbose_name = _("Loyalty")
 
     def ready(self) -> None:
-        """Let programs, members and campaigns take part in approvals; put the runbooks on the shelf."""
+        """Let programs, members and campaigns take part in approvals; put the runbooks on the shelf; name its sums."""
         from loyalty import metrics, metrics_books, metrics_waiting  # noqa: F401, PLC0415 - importing them registers the facts
+        from loyalty.books.backups import FIGURES  # noqa: PLC0415
         from loyalty.models import Balance, Campaign, Program  # noqa: PLC0415 - models are loaded by now
         from loyalty.runbooks import DOMAIN  # noqa: PLC0415
         from opsconsole.approvals import gate  # noqa: PLC0415
+        from opsconsole.backups import figures  # noqa: PLC0415
         from opsconsole.runbooks import domains  # noqa: PLC0415
 
         gate.take_part(Program, sight="loyalty.view_program")
         gate.take_part(Balance, sight="loyalty.view_balance")
         gate.take_part(Campaign, sight="loyalty.view_campaign")
         domains.register(DOMAIN)
+        figures.register(*FIGURES)

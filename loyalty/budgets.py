@@ -117,12 +117,12 @@ def standing_of(program: Program, *, now: datetime | None = None) -> Standing:
 def crossings(threshold: int) -> QuerySet[Program]:
     """The programs that have used so many per cent, and of which no alert says so yet."""
     live = BudgetAlert.objects.filter(program=OuterRef("pk"), threshold=threshold, status__in=LIVE)
-    return Program.objects.filter(_crossed(threshold), ~Exists(live)).order_by("pk")
+    return Program.objects.filter(crossed(threshold), ~Exists(live)).order_by("pk")
 
 
 def recovered(threshold: int) -> QuerySet[BudgetAlert]:
     """The alerts whose program has enough budget again."""
-    back = Program.objects.exclude(_crossed(threshold)).values("pk")
+    back = Program.objects.exclude(crossed(threshold)).values("pk")
     return BudgetAlert.objects.filter(threshold=threshold, status__in=LIVE, program__in=back).order_by("pk")
 
 
@@ -131,7 +131,8 @@ def has_news() -> bool:
     return any(crossings(threshold).exists() or recovered(threshold).exists() for threshold in THRESHOLDS)
 
 
-def _crossed(threshold: int) -> Q:
+def crossed(threshold: int) -> Q:
+    """The condition that a program has used so many per cent of its budget."""
     return Q(budget_limit__lte=(F("budget_spent") + F("budget_reserved")) * 100 / threshold)
 
 

@@ -4,43 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 from functools import cache
 from math import prod
+from typing import Final
 from uuid import UUID
 
-from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
+from loyalty.errors import ProgramNotFound
 from loyalty.ledger import Cap
-from loyalty.models import Balance, Program, Rule
+from loyalty.models import Program, Rule
 from loyalty.states import RuleKind
+from opsconsole.core.database import one_row
 
 
 @dataclass(frozen=True, slots=True)
-class Earning:
-    """The points of one purchase before caps, and the caps that hold for it."""
+class Terms:
+    """What a member earns for a unit spent now, and the caps that hold for it."""
 
-    points: int
+    rate: Decimal
     caps: tuple[Cap, ...]
 
-
-def rules_in_force(program_id: UUID, at: datetime) -> list[Rule]:
-    """The program's rules that hold at this time."""
-    begun, lasting = Q(starts_at=None) | Q(starts_at__lte=at), Q(ends_at=None) | Q(ends_at__gt=at)
-    return list(Rule.objects.filter(begun, lasting, program=program_id, active=True))
+    def points_for(self, spent: Decimal) -> int:
+        """The points of a purchase before caps: cut to whole points."""
+        return int((spent * self.rate).to_integral_value(rounding=ROUND_FLOOR))
 
 
-def of_purchase(program: Program, user_id: str, spent: Decimal, at: datetime) -> Earning:
-    """The points for what a member spent: spent x rate x rules' multipliers x tier's, cut to whole points."""
-    rules = rules_in_force(program.pk, at)
-    factor = program.earn_rate
-    for rule in rules:
-        if rule.kind == RuleKind.MULTIPLIER and rule.multiplier is not None:
-            factor *= rule.multiplier
-    factor *= _tier_multiplier(program.pk, user_id)
-    points = int((spent * factor).to_integral_value(rounding=ROUND_FLOOR))
-    return Earning(points, tuple(caps_of(rules, at)))
+# One look for what every purchase needs. The rules that hold are those of the database's time of this transaction.
+_TERMS: Final = f"""
+    with held as not materialized (
+      select r.* from loyalty_rules r
+      where r.program_id = %s and r.active
+        and (r.starts_at is null or r.starts_at <= now()) and (r.ends_at is null or r.ends_at > now()))
+    select p.earn_rate,
+      array(select r.multiplier from held r where r.kind = '{RuleKind.MULTIPLIER.value}'),
+      (select t.multiplier from loyalty_balances b join loyalty_tiers t on t.id = b.tier_id
+        where b.program_id = p.id and b.user_id = %s),
+      array(select r.cap_points from held r where r.kind = '{RuleKind.CAP.value}' order by r.id),
+      array(select now() - make_interval(days => r.period_days) from held r
+        where r.kind = '{RuleKind.CAP.value}' order by r.id)
+    from loyalty_programs p
+    where p.id = %s"""
+
+
+def terms_of(program_id: UUID, user_id: str) -> Terms:
+    """The program's rate x its rules' multipliers x the member's tier's; raises ProgramNotFound."""
+    found = one_row(_TERMS, [program_id, user_id, program_id])
+    if found is None:
+        raise ProgramNotFound(_("There is no such program."), program=str(program_id))
+    rate, multipliers, tier, caps, since = found
+    return Terms(prod(multipliers, start=rate * (tier or 1)), tuple(map(Cap, caps, since)))
 
 
 def rates_of_days_past(program: Program) -> Callable[[datetime], Decimal]:
@@ -61,17 +76,3 @@ def rates_of_days_past(program: Program) -> Callable[[datetime], Decimal]:
 def _holds(rule: Rule, at: datetime) -> bool:
     begun = rule.starts_at is None or rule.starts_at <= at
     return begun and (rule.ends_at is None or rule.ends_at > at)
-
-
-def caps_of(rules: list[Rule], at: datetime) -> list[Cap]:
-    """What the rules let a member earn, and since when it counts."""
-    return [
-        Cap(rule.cap_points, at - timedelta(days=rule.period_days))
-        for rule in rules
-        if rule.kind == RuleKind.CAP and rule.cap_points is not None and rule.period_days is not None
-    ]
-
-
-def _tier_multiplier(program_id: UUID, user_id: str) -> Decimal:
-    found = Balance.objects.filter(program=program_id, user_id=user_id).values_list("tier__multiplier", flat=True)
-    return found.first() or Decimal(1)

@@ -31,6 +31,7 @@ from loyalty.errors import (
     ReversalRefused,
 )
 from loyalty.states import EventType
+from opsconsole.core.database import the_row
 from opsconsole.core.errors import DomainError
 from opsconsole.core.operations import assert_in_operation
 from opsconsole.core.texts import Text
@@ -82,10 +83,10 @@ def record_movement(program_id: UUID, moved: Movement, *, caps: Sequence[Cap] = 
     of which a cap leaves nothing has no transaction.
     """
     assert_in_operation()
-    with refusals(), connection.cursor() as cursor:
-        cursor.execute(
+    with refusals():
+        state, transaction, balance, points, total, held = the_row(
             "select state, transaction, balance, points, total, held from loyalty_record("
-            "%s, %s, %s, %s, %s::numeric, %s, %s, %s::inet, %s, %s, %s::bigint[], %s::timestamptz[])",
+            "%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 program_id,
                 moved.user_id,
@@ -101,7 +102,6 @@ def record_movement(program_id: UUID, moved: Movement, *, caps: Sequence[Cap] = 
                 [cap.since for cap in caps] or None,
             ],
         )
-        state, transaction, balance, points, total, held = cursor.fetchone()
     match state:
         case "unknown":
             raise MemberNotFound(format_lazy(_("There is no member {member} in this program."), member=moved.user_id))

@@ -8,21 +8,9 @@ from __future__ import annotations
 
 from django.db.migrations.operations import RunSQL
 
-# What each row takes from the budget: points that are given, and less what is taken back of them.
-SPENT = """case when {0}.event_type in ('earn', 'bonus') then {0}.amount
-                 when {0}.event_type = 'adjust' then greatest({0}.amount, 0)
-                 when {0}.event_type = 'reverse' then least({0}.amount, 0)
-                 else 0 end"""
+from loyalty.sql_post import POST
+from loyalty.sql_reversals import CHECK
 
-# Rows come in by any statement (INSERT, INSERT ... SELECT, COPY, a CTE). One row goes the short way. Several go by one
-# statement that is planned for the size at hand: a plan kept from a bulk makes singles four hundred times slower.
-#
-# Ten thousand members of a million are looked up, not searched for: by what a random page costs on a disk the planner
-# would read all balances for each chunk of a campaign.
-#
-# Locks are always taken in the same order, whoever writes: balances by id, keys, campaigns by id, programs by id. The
-# program comes last, since every earn needs it. A transaction has one ledger statement, and that comes last in it: two
-# of them in one transaction would take a program before another balance.
 LEDGER = RunSQL(
     f"""
     create function loyalty_refuse(said text, named text, about text) returns void language plpgsql as $$
@@ -74,157 +62,10 @@ LEDGER = RunSQL(
     end $$;
     revoke all on function loyalty_award(uuid, bigint, bigint) from public;
 
-    create function loyalty_post() returns trigger language plpgsql security definer
-    set search_path = pg_catalog, pg_temp set random_page_cost = 1.1 as $$
-    declare
-      few bigint; one record; held record; reversed record; paid record;
-      programs uuid[]; spent numeric[]; need_active boolean[]; any_frozen boolean; matched bigint; wanted bigint;
-      drawing uuid[] := '{{}}'; drawn bigint[] := '{{}}'; at int;
-    begin
-      select count(*) into few from (select from fresh limit 2) some_rows;
-      if few = 0 then
-        return null;
-      elsif few = 1 then
-        select f.*, {SPENT.format("f")} as spent into one from fresh f;
-        update public.loyalty_balances b set points_balance = b.points_balance + one.amount, updated_at = now()
-          where b.id = one.balance_id returning b.program_id, b.is_frozen into held;
-        if not found then
-          raise exception 'there is no balance %', one.balance_id
-            using errcode = 'foreign_key_violation', constraint = 'transaction_of_a_balance',
-              table = 'loyalty_transactions';
-        end if;
-        if held.is_frozen and one.event_type in ('earn', 'bonus', 'redeem') then
-          perform public.loyalty_refuse('the member of balance ' || one.balance_id || ' is frozen',
-            'balance_is_frozen', 'loyalty_balances');
-        end if;
-        if one.reverses_id is not null then
-          perform public.loyalty_check_reversals(array[one.reverses_id]);
-        end if;
-        if one.idempotency_key is not null then
-          insert into public.loyalty_keys (program_id, key, transaction_id)
-            values (held.program_id, one.idempotency_key, one.id);
-        end if;
-        if one.reverses_id is not null then
-          update public.loyalty_campaigns c set points_reversed = c.points_reversed - one.amount
-            from public.loyalty_transactions o where o.id = one.reverses_id and c.id = o.campaign_id;
-        end if;
-        if one.campaign_id is not null and one.event_type = 'bonus' then
-          select * into paid from public.loyalty_award(one.campaign_id, 1, one.amount);
-          if paid.program <> held.program_id then
-            perform public.loyalty_refuse('a campaign awards members of its own program', 'campaign_of_program',
-              'loyalty_transactions');
-          end if;
-          perform public.loyalty_spend(held.program_id, one.spent, paid.drawn, true);
-        else
-          perform public.loyalty_spend(held.program_id, one.spent, 0, one.event_type in ('earn', 'bonus', 'redeem'));
-        end if;
-        return null;
-      end if;
-
-      execute $q$
-        with moved as materialized (
-          select f.balance_id, sum(f.amount)::bigint as amount, sum({SPENT.format("f")}) as spent,
-            bool_or(f.event_type in ('earn', 'bonus', 'redeem')) as only_open
-          from fresh f group by f.balance_id order by f.balance_id
-        ),
-        held as materialized (
-          select b.id, b.program_id, b.is_frozen, m.amount, m.spent, m.only_open
-          from moved m join public.loyalty_balances b on b.id = m.balance_id
-          order by b.id for no key update of b
-        ),
-        done as (
-          update public.loyalty_balances b set points_balance = b.points_balance + held.amount, updated_at = now()
-          from held where b.id = held.id
-        ),
-        summed as (
-          select program_id, sum(spent) as spent, bool_or(only_open) as only_open,
-            bool_or(is_frozen and only_open) as frozen, count(*) as members
-          from held group by program_id order by program_id
-        )
-        select array_agg(program_id order by program_id), array_agg(spent order by program_id),
-          array_agg(only_open order by program_id), bool_or(frozen), sum(members), (select count(*) from moved)
-        from summed $q$
-        into programs, spent, need_active, any_frozen, matched, wanted;
-      if matched is distinct from wanted then
-        raise exception 'some of these transactions are of a balance that there is not'
-          using errcode = 'foreign_key_violation', constraint = 'transaction_of_a_balance',
-            table = 'loyalty_transactions';
-      end if;
-      if any_frozen then
-        perform public.loyalty_refuse('a member is frozen', 'balance_is_frozen', 'loyalty_balances');
-      end if;
-      if exists (select from fresh where reverses_id is not null) then
-        execute $q$ select array_agg(distinct reverses_id) as ids from fresh where reverses_id is not null $q$
-          into reversed;
-        perform public.loyalty_check_reversals(reversed.ids);
-      end if;
-      if exists (select from fresh where idempotency_key is not null) then
-        execute $q$
-          insert into public.loyalty_keys (program_id, key, transaction_id)
-          select b.program_id, f.idempotency_key, f.id
-          from fresh f join public.loyalty_balances b on b.id = f.balance_id
-          where f.idempotency_key is not null order by b.program_id, f.idempotency_key $q$;
-      end if;
-      for one in execute $q$
-        select f.campaign_id, count(*) as members, sum(f.amount)::bigint as points from fresh f
-        where f.campaign_id is not null and f.event_type = 'bonus' group by f.campaign_id order by f.campaign_id $q$
-      loop
-        select * into paid from public.loyalty_award(one.campaign_id, one.members, one.points);
-        if array_length(programs, 1) <> 1 or paid.program <> programs[1] then
-          perform public.loyalty_refuse('a campaign awards members of its own program', 'campaign_of_program',
-            'loyalty_transactions');
-        end if;
-        drawing := drawing || paid.program;
-        drawn := drawn || paid.drawn;
-      end loop;
-      for one in execute $q$
-        select o.campaign_id, sum(f.amount)::bigint as points
-        from fresh f join public.loyalty_transactions o on o.id = f.reverses_id
-        where o.campaign_id is not null group by o.campaign_id order by o.campaign_id $q$
-      loop
-        update public.loyalty_campaigns c set points_reversed = c.points_reversed - one.points
-          where c.id = one.campaign_id;
-      end loop;
-      for at in 1 .. coalesce(array_length(programs, 1), 0) loop
-        perform public.loyalty_spend(programs[at], spent[at],
-          coalesce((select sum(d.points) from unnest(drawing, drawn) d (program, points)
-                    where d.program = programs[at]), 0), need_active[at]);
-      end loop;
-      return null;
-    end $$;
+    {POST};
     revoke all on function loyalty_post() from public;
 
-    -- The balances of what is reversed are locked by now, so nobody else is reversing the same.
-    create function loyalty_check_reversals(reversed uuid[]) returns void language plpgsql security definer
-    set search_path = pg_catalog, pg_temp as $$
-    declare
-      bad record;
-    begin
-      select r.id, o.id as original, o.amount, o.event_type, sum(t.amount) as back,
-          bool_or(t.balance_id is distinct from o.balance_id) as elsewhere
-        into bad
-        from unnest(reversed) r (id)
-          left join public.loyalty_transactions o on o.id = r.id
-          join public.loyalty_transactions t on t.reverses_id = r.id
-        group by r.id, o.id, o.amount, o.event_type
-        having o.id is null or o.event_type in ('reverse', 'expire')
-          or bool_or(t.balance_id is distinct from o.balance_id)
-          or bool_or(sign(t.amount) = sign(o.amount)) or abs(sum(t.amount)) > abs(o.amount)
-        limit 1;
-      if not found then return; end if;
-      if bad.original is null then
-        perform public.loyalty_refuse('there is no transaction ' || bad.id || ' to reverse',
-          'reversal_of_a_transaction', 'loyalty_transactions');
-      elsif bad.elsewhere then
-        perform public.loyalty_refuse('transaction ' || bad.id || ' is another member''s',
-          'reversal_of_same_member', 'loyalty_transactions');
-      elsif bad.event_type in ('reverse', 'expire') then
-        perform public.loyalty_refuse('transaction ' || bad.id || ' cannot be reversed: it is ' || bad.event_type,
-          'reversal_of_a_transaction', 'loyalty_transactions');
-      end if;
-      perform public.loyalty_refuse('more would be reversed of transaction ' || bad.id || ' than there was',
-        'reversal_within_original', 'loyalty_transactions');
-    end $$;
+    {CHECK};
     revoke all on function loyalty_check_reversals(uuid[]) from public;
 
     create trigger loyalty_transactions_post after insert on loyalty_transactions referencing new table as fresh

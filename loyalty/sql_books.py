@@ -60,3 +60,15 @@ TIERS_STAY = RunSQL(
     drop trigger loyalty_tiers_stay on loyalty_tiers;
     """,
 )
+
+# Until PostgreSQL has looked at a table that was just filled, it takes it for a small one, and joins each of a hundred
+# thousand rows to all the others. It looks by itself a minute later; whoever has filled it and may not analyze it asks.
+STATISTICS = RunSQL(
+    """
+    create function loyalty_refresh_statistics() returns void language sql security definer
+    set search_path = pg_catalog, pg_temp as $$
+      analyze public.loyalty_balances, public.loyalty_transactions
+    $$;
+    """,
+    "drop function loyalty_refresh_statistics();",
+)

@@ -78,6 +78,7 @@ urlpatterns = [
     path("campaigns/<uuid:campaign_id>/pause", campaigns.PauseCampaign.as_view(), name="campaign-pause"),
     path("campaigns/<uuid:campaign_id>/resume", campaigns.ResumeCampaign.as_view(), name="campaign-resume"),
     path("campaigns/<uuid:campaign_id>/cancel", campaigns.CancelCampaign.as_view(), name="campaign-cancel"),
+    path("campaigns/<uuid:campaign_id>/fail", campaigns.FailCampaign.as_view(), name="campaign-fail"),
     path("campaigns/<uuid:campaign_id>/undo", campaigns.UndoCampaign.as_view(), name="campaign-undo"),
     path("campaigns/<uuid:campaign_id>/checklist", campaigns.CampaignChecklist.as_view(), name="campaign-checklist"),
     path("campaigns/<uuid:campaign_id>/skips", campaigns.CampaignSkips.as_view(), name="campaign-skips"),

@@ -131,11 +131,16 @@ def _is_socket(host: str) -> bool:
 DATABASES = {"default": _database("DATABASE_URL", DATABASE_URL)}
 DATABASES["default"]["CONN_MAX_AGE"] = 0
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 3  # of what `core.database.one_row` asks
 DATABASES["default"]["TEST"] = {"NAME": env("TEST_DB", default="test_molam_connect")}
 DATABASE_APPLICATION = _database("DATABASE_URL", DATABASE_URL)
 DATABASE_OWNER = _database("DATABASE_OWNER_URL", DATABASE_OWNER_URL or DATABASE_URL)
 # Past a pooler: what holds a lock for as long as its session lasts needs a session of its own.
 DATABASE_DIRECT = _database("DATABASE_DIRECT_URL", env("DATABASE_DIRECT_URL", default=DATABASE_URL))
+# A backup is read by a role that may read everything, and restored on trial by one that may make a database.
+_OWNER_URL = DATABASE_OWNER_URL or DATABASE_URL
+BACKUP_DATABASE = _database("BACKUP_DATABASE_URL", env("BACKUP_DATABASE_URL", default=_OWNER_URL))
+BACKUP_SCRATCH = _database("BACKUP_SCRATCH_URL", env("BACKUP_SCRATCH_URL", default=_OWNER_URL))
 DB_APP_ROLE = DATABASES["default"]["USER"]
 DB_OWNER_ROLE = DATABASE_OWNER["USER"]
 DB_OPERATOR_ROLE = env("DB_OPERATOR_ROLE", default="operator")
@@ -183,6 +188,7 @@ INSTALLED_APPS = [
     "opsconsole.changes",
     "opsconsole.identity",
     "opsconsole.notifications",
+    "opsconsole.backups",
     "opsconsole.runbooks",
     "opsconsole.plans",
     "opsconsole.treasury",
@@ -398,6 +404,10 @@ if _bucket := env("ARTIFACTS_BUCKET", default=""):
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": {"bucket_name": _bucket, "file_overwrite": False, "default_acl": None},
     }
+
+BACKUP_DIRECTORY = Path(env("BACKUP_DIRECTORY", default=str(VAR / "backups"))).absolute()
+BACKUP_PG_BIN = env("BACKUP_PG_BIN", default="")  # the folder with pg_dump and pg_restore, where they are not found
+BACKUP_DEADLINE_SECONDS = env.int("BACKUP_MAX_TIME_MS", default=7_200_000) // 1000
 
 # --- the outside world ----------------------------------------------------------------------------------------------
 

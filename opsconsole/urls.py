@@ -28,6 +28,7 @@ urlpatterns = [
     path("api/", include("opsconsole.identity.urls")),
     path("api/", include("opsconsole.monitoring.urls")),
     path("api/", include("opsconsole.runbooks.urls")),
+    path("api/", include("opsconsole.backups.urls")),
     path("api/notifications/", include("opsconsole.notifications.urls")),
     path("api/ops/", include("opsconsole.treasury.urls")),
     path("api/ops/", include("opsconsole.plans.urls")),

@@ -32,9 +32,23 @@ LISTS: Final[dict[str, dict[str, tuple[str, tuple[str, ...]]]]] = {
     },
     "ops_marketing": {
         "programs": ("loyalty/program", ("change", "budget", "suspend")),
+        "budget-alerts": ("loyalty/budgetalert", ("change", "acknowledge")),
         "campaigns": ("loyalty/campaign", ("change", "edit", "preview")),
         "members": ("loyalty/balance", ("change", "adjust", "freeze")),
         "points": ("loyalty/transaction", ("change", "reverse")),
+        "rules": ("loyalty/rule", ("change", "edit")),
+        "tiers": ("loyalty/tier", ("change", "edit")),
+        "tier-changes": ("loyalty/tiersnapshot", ("change",)),
+        "voucher-batches": ("loyalty/voucherbatch", ("change", "export", "withdraw")),
+        "vouchers": ("loyalty/voucher", ("change",)),
+        "rewards": ("loyalty/reward", ("change", "edit")),
+        "redemptions": ("loyalty/redemption", ("change", "take-back")),
+        "disputes": ("loyalty/dispute", ("change", "adjust")),
+    },
+    "risk_manager": {
+        "fraud-queue": ("loyalty/fraudhit", ("change", "confirm")),
+        "fraud-rules": ("loyalty/fraudrule", ("change", "edit", "try-out")),
+        "fraud-verdicts": ("loyalty/sirafeedback", ()),
     },
     "admin": {
         "users": ("core/user", ("change", "change-roles", "change-grant", "offboard")),
@@ -45,6 +59,7 @@ LISTS: Final[dict[str, dict[str, tuple[str, tuple[str, ...]]]]] = {
         "signer-keys": ("approvals/signerkey", ()),
         "workers": ("core/workerheartbeat", ("change",)),
         "outbox": ("core/outboxevent", ("change",)),
+        "backups": ("backups/backup", ("change",)),
         "tokens": ("knox/authtoken", ()),
     },
     "auditor": {},
@@ -60,7 +75,14 @@ def pages(here: Console) -> dict[str, Pages]:
         "pay_admin": of_pay_admin(here),
         "admin": of_admin(here),
         "auditor": of_auditor(here),
-        "ops_marketing": {"campaign-new": "/admin/loyalty/campaign/new/"},
+        "ops_marketing": {
+            "campaign-new": "/admin/loyalty/campaign/new/",
+            "voucher-batch-new": "/admin/loyalty/voucherbatch/new/",
+            "tiers-evaluate": "/admin/loyalty/tier/evaluate/",
+            "points-that-expire": "/admin/loyalty/program/liability/",
+            "dispute-new": "/admin/loyalty/dispute/new/",
+        },
+        "risk_manager": {"fraud-several": "/admin/loyalty/fraudhit/dismiss-several/"},
         "dev": of_nobody(),
     }
 

@@ -153,6 +153,7 @@ def console() -> Iterator[Console]:
 
 def history(here: Console) -> None:
     """A morning: plans of each type in several states, an incident, a break, a change, a review, notifications."""
+    here.post("ops2", "backups", {"reason": "before the next version"})
     talk(here)
     payouts(here)
     closings(here)

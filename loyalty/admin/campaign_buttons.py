@@ -1,4 +1,4 @@
-"""What people do to a campaign: draft and edit it, try it out, schedule it, stop it, let it go on, take it back."""
+"""What people do to a campaign: draft and edit it, try it out, schedule it, stop it, let it go on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from loyalty import access
 from loyalty.campaigns.definition import MAX_DESCRIPTION, MAX_NAME, MOST_BONUS
 from loyalty.models import Campaign, Program
-from loyalty.services import campaigns, launches, trials, undoing
+from loyalty.services import campaigns, launches, trials
 from loyalty.services.trials import MOST_MEMBERS
 from loyalty.states import CampaignState, CampaignType
 from opsconsole.approvals.admin.deeds import asked_or, must_agree
@@ -135,7 +135,7 @@ class NewCampaign(Action[None]):
         )
 
 
-class _OnCampaign(Action[Campaign]):
+class OnCampaign(Action[Campaign]):
     """Something done to one campaign; the right to it may be granted on its program alone."""
 
     during: Sequence[CampaignState] = ()
@@ -149,7 +149,7 @@ class _OnCampaign(Action[Campaign]):
         return row.status in self.during
 
 
-class EditCampaign(_OnCampaign):
+class EditCampaign(OnCampaign):
     """Change a draft."""
 
     name = "edit"
@@ -184,7 +184,7 @@ class EditCampaign(_OnCampaign):
         )
 
 
-class Preview(_OnCampaign):
+class Preview(OnCampaign):
     """Work out what it would give."""
 
     name = "preview"
@@ -207,7 +207,7 @@ class Preview(_OnCampaign):
         )
 
 
-class TestRun(_OnCampaign):
+class TestRun(OnCampaign):
     """Award one or two members for real."""
 
     name = "test"
@@ -233,7 +233,7 @@ class TestRun(_OnCampaign):
         )
 
 
-class Schedule(_OnCampaign):
+class Schedule(OnCampaign):
     """Have it launched at its start."""
 
     name = "schedule"
@@ -273,7 +273,7 @@ class Schedule(_OnCampaign):
         )
 
 
-class Execute(_OnCampaign):
+class Execute(OnCampaign):
     """Have a worker go on with it now."""
 
     name = "execute"
@@ -299,7 +299,7 @@ class Execute(_OnCampaign):
         )
 
 
-class Pause(_OnCampaign):
+class Pause(OnCampaign):
     """Stop it."""
 
     name = "pause"
@@ -325,7 +325,7 @@ class Pause(_OnCampaign):
         )
 
 
-class ResumeCampaign(_OnCampaign):
+class ResumeCampaign(OnCampaign):
     """Let it go on."""
 
     name = "resume"
@@ -345,79 +345,6 @@ class ResumeCampaign(_OnCampaign):
         return campaigns.resume_campaign.once(
             press.key,
             then(lambda _row: now_("The campaign goes on."), display.row_url),
-            campaign_id=press.row.pk,
-            reason=press.data["reason"],
-            actor=press.actor,
-        )
-
-
-class Cancel(_OnCampaign):
-    """Give it up."""
-
-    name = "cancel"
-    label = _("Cancel the campaign")
-    icon = "cancel"
-    tone = "danger"
-    permission = "loyalty.launch_campaign"
-    form = ReasonForm
-    during = (CampaignState.DRAFT, CampaignState.SCHEDULED, CampaignState.RUNNING, CampaignState.PAUSED)
-
-    def question(self, row: Campaign) -> Text:
-        """That it is for good."""
-        return now_("Give %(name)s up for good? What is reserved is free again; what was awarded stays.") % {
-            "name": row.name
-        }
-
-    def typed(self, row: Campaign) -> str:
-        """Its name."""
-        return row.name
-
-    def perform(self, press: Press[Campaign]) -> Answer:
-        """Give it up."""
-        return campaigns.cancel_campaign.once(
-            press.key,
-            then(lambda _row: now_("The campaign is cancelled."), display.row_url),
-            campaign_id=press.row.pk,
-            reason=press.data["reason"],
-            actor=press.actor,
-        )
-
-
-class Undo(_OnCampaign):
-    """Take its awards back."""
-
-    name = "undo"
-    label = _("Undo")
-    icon = "undo"
-    tone = "danger"
-    permission = "loyalty.undo_campaign"
-    form = ReasonForm
-    during = (CampaignState.COMPLETED, CampaignState.FAILED, CampaignState.CANCELLED)
-
-    def offered(self, actor: Actor, row: Campaign) -> bool:
-        """What has awarded somebody, and was not undone yet."""
-        return super().offered(actor, row) and row.users_awarded > 0 and row.undo_asked_at is None
-
-    def question(self, row: Campaign) -> Text:
-        """What is taken back, and what is not to be had."""
-        return now_(
-            "Take back what %(name)s gave: %(points)s points of %(users)s members? Points that were spent stay spent,"
-            " and are reported."
-        ) % {
-            "name": row.name,
-            "points": display.number(row.total_points_awarded - row.points_reversed),
-            "users": display.number(row.users_awarded),
-        }
-
-    def typed(self, row: Campaign) -> str:
-        """Its name."""
-        return row.name
-
-    def perform(self, press: Press[Campaign]) -> Answer:
-        """Take them back."""
-        return undoing.request_undo.once(
-            press.key,
-            then(lambda _row: now_("A worker takes them back."), display.row_url),
             campaign_id=press.row.pk,
             reason=press.data["reason"],
             actor=press.actor,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -16,8 +17,8 @@ from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
 from loyalty import access
+from loyalty.admin import campaign_checklists
 from loyalty.admin.campaign_buttons import (
-    Cancel,
     EditCampaign,
     Execute,
     NewCampaign,
@@ -26,8 +27,9 @@ from loyalty.admin.campaign_buttons import (
     ResumeCampaign,
     Schedule,
     TestRun,
-    Undo,
 )
+from loyalty.admin.campaign_endings import Cancel, MarkFailed, Undo
+from loyalty.admin.program_pictures import points
 from loyalty.campaigns import audience, progress
 from loyalty.models import Campaign, Skip, Transaction
 from loyalty.segments.words import told
@@ -83,6 +85,7 @@ class CampaignAdmin(ConsoleAdmin[Campaign]):
         Execute(),
         EditCampaign(),
         Undo(),
+        MarkFailed(),
         Cancel(),
     )
 
@@ -133,14 +136,15 @@ class CampaignAdmin(ConsoleAdmin[Campaign]):
         """Its state."""
         return display.state_of(row)
 
-    def sections(self, _request: HttpRequest, row: Campaign) -> Sequence[Section]:
-        """What went wrong, how far it is, what it is, what it would do, what was taken back."""
+    def sections(self, request: HttpRequest, row: Campaign) -> Sequence[Section]:
+        """What went wrong, how far it is, what it would do, what is left to look at, what was taken back."""
         return [
             *_failure(row),
             *waiting(row),
             *_progress(row),
             figures(row),
             *_preview(row),
+            campaign_checklists.section(request, row),
             *_undone(row),
             *_skipped(row),
             *_sample(row),
@@ -262,8 +266,8 @@ def _preview(row: Campaign) -> list[Section]:
         (_("would be awarded"), _number(preview.get("members"))),
         *((SkipReason(reason).label, display.number(count)) for reason, count in sorted(excluded.items())),
         (_("cost, in points"), _number(preview.get("points"))),
-        (_("left of the budget"), display.amount(budget.get("left", "0"))),
-        (_("left afterwards"), display.amount(budget.get("left_after", "0"))),
+        (_("left of the budget"), points(Decimal(budget.get("left", "0")))),
+        (_("left afterwards"), points(Decimal(budget.get("left_after", "0")))),
     ]
     over = [] if preview.get("within_budget", True) else [
         Notice(_("The budget does not allow this: it would be refused before the first award."), "bad", _("Too much"))

@@ -10,6 +10,7 @@ from django import forms
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
+from loyalty.admin.dispute_buttons import settled
 from loyalty.ledger import MOST_POINTS
 from loyalty.models import Balance
 from loyalty.services import members, points
@@ -247,6 +248,8 @@ class Adjust(_OnMember):
 
 
 def _adjusted(press: Press[Balance], asked: Mapping[str, Any], approval_id: UUID | None) -> Answer:
+    if "dispute" in asked:  # what was agreed to ends that dispute, and does nothing else
+        return settled(press, UUID(asked["dispute"]), int(asked["amount"]), approval_id)
     to = display.row_url(press.row)
     return points.adjust_points.once(
         press.key,
@@ -260,7 +263,7 @@ def _adjusted(press: Press[Balance], asked: Mapping[str, Any], approval_id: UUID
 
 
 class CarryOutOnMember(CarryOut[Balance]):
-    """An adjustment that was agreed to."""
+    """An adjustment that was agreed to, that of a dispute included."""
 
     def __init__(self) -> None:
         super().__init__("loyalty.adjust_points", {"loyalty.adjust": _adjusted})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -12,19 +12,18 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from loyalty import access
+from loyalty.admin import member_life
+from loyalty.admin.dispute_buttons import DisputeOfMember
 from loyalty.admin.member_buttons import Adjust, CarryOutOnMember, FlagMember, Freeze, Lock, Unfreeze, Unlock
-from loyalty.models import Balance, TierSnapshot, Transaction
+from loyalty.models import Balance
 from opsconsole.approvals.admin.deeds import waiting
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.base import ConsoleAdmin, actor_of
 from opsconsole.core.admin.filters import OneOf, Options
-from opsconsole.core.admin.pages import Column, Facts, Figures, Link, Section, Table
+from opsconsole.core.admin.pages import Facts, Figures, Section
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
 from opsconsole.journal.selectors import entries_of
-
-TRANSACTIONS_SHOWN: Final = 20
-SNAPSHOTS_SHOWN: Final = 5
 
 
 class Standing(OneOf):
@@ -68,7 +67,16 @@ class BalanceAdmin(ConsoleAdmin[Balance]):
     list_select_related = ("program", "tier")
     ordering = ("-id",)
     search_help_text = _("A member's id, in full")
-    row_actions = (CarryOutOnMember(), Freeze(), Unfreeze(), Lock(), Unlock(), FlagMember(), Adjust())
+    row_actions = (
+        CarryOutOnMember(),
+        Freeze(),
+        Unfreeze(),
+        Lock(),
+        Unlock(),
+        FlagMember(),
+        Adjust(),
+        DisputeOfMember(),
+    )
 
     def visible(self, actor: Actor) -> QuerySet[Balance]:
         """The members the actor may see."""
@@ -116,9 +124,9 @@ class BalanceAdmin(ConsoleAdmin[Balance]):
         """Whether they are frozen."""
         return self.state(row)
 
-    def sections(self, _request: HttpRequest, row: Balance) -> Sequence[Section]:
-        """The points, and the last movements."""
-        return [*waiting(row), figures(row), transactions_table(row)]
+    def sections(self, request: HttpRequest, row: Balance) -> Sequence[Section]:
+        """The points, how they came to be that many, and all that happened."""
+        return [*waiting(row), figures(row), member_life.balance_chart(row), member_life.timeline(request, row)]
 
     def side(self, _request: HttpRequest, row: Balance) -> Sequence[Section]:
         """Who they are here."""
@@ -134,7 +142,6 @@ class BalanceAdmin(ConsoleAdmin[Balance]):
                     (_("last changed"), display.moment(row.updated_at)),
                 ],
             ),
-            tiers_table(row),
         ]
 
     def foot(self, request: HttpRequest, row: Balance) -> Sequence[Section]:
@@ -152,46 +159,4 @@ def figures(member: Balance) -> Figures:
             (_("locked"), display.number(member.locked), ""),
             (_("can be redeemed"), display.number(member.available), ""),
         ],
-    )
-
-
-def transactions_table(member: Balance) -> Table:
-    """The last movements, the newest first."""
-    found = list(Transaction.objects.filter(balance=member).order_by("-created_at", "-id")[: TRANSACTIONS_SHOWN + 1])
-    more = None
-    if len(found) > TRANSACTIONS_SHOWN:
-        more = Link(display.list_url(Transaction, balance__id__exact=member.pk), _("All transactions"))
-    return Table(
-        _("Last transactions"),
-        [_("time"), _("what"), Column(_("points"), right=True), _("origin"), _("reason")],
-        [
-            [
-                display.moment(one.created_at),
-                display.row_link(one, one.get_event_type_display()),
-                display.signed(one.amount),
-                display.code(one.origin_txn_id or ""),
-                one.reason or display.NOTHING,
-            ]
-            for one in found[:TRANSACTIONS_SHOWN]
-        ],
-        empty=_("No points have moved."),
-        more=more,
-    )
-
-
-def tiers_table(member: Balance) -> Table:
-    """The last changes of tier."""
-    found = TierSnapshot.objects.filter(balance=member).select_related("was", "now").order_by("-created_at")
-    return Table(
-        _("Changes of tier"),
-        [_("when"), _("from"), _("to")],
-        [
-            [
-                display.moment(one.created_at),
-                one.was.name if one.was else display.NOTHING,
-                one.now.name if one.now else display.NOTHING,
-            ]
-            for one in found[:SNAPSHOTS_SHOWN]
-        ],
-        empty=_("None."),
     )

@@ -11,6 +11,7 @@ from django import forms
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
+from loyalty.admin import earn_rate
 from loyalty.models import Program
 from loyalty.serializers.programs import MAX_NAME, MOST_BUDGET, MOST_RATE
 from loyalty.services import programs
@@ -241,6 +242,13 @@ def _budget_of(press: Press[Program], asked: Mapping[str, Any], approval_id: UUI
     )
 
 
+def _rate_agreed(press: Press[Program], asked: Mapping[str, Any], approval_id: UUID) -> Answer:
+    """Another rate, or a rule or tier that does as one."""
+    if "earn_rate" not in asked:
+        return earn_rate.redo(press, asked, approval_id)
+    return _rate_of(press, asked, approval_id)
+
+
 def _rate_of(press: Press[Program], asked: Mapping[str, Any], approval_id: UUID | None) -> Answer:
     wanted = asked["earn_rate"]
     return programs.change_earn_rate.once(
@@ -282,7 +290,7 @@ class CarryOutOnProgram(CarryOut[Program]):
             "loyalty.view_program",
             {
                 "loyalty.budget": _budget_of,
-                "loyalty.earn_rate": _rate_of,
+                "loyalty.earn_rate": _rate_agreed,
                 "loyalty.suspend": _suspended,
                 "loyalty.resume": _resumed,
             },

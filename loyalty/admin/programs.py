@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern
+from django.utils.decorators import method_decorator
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
 
-from loyalty import access, flows
+from loyalty import access
+from loyalty.admin import liability
 from loyalty.admin.program_buttons import (
     CarryOutOnProgram,
     ChangeBudget,
@@ -23,19 +27,18 @@ from loyalty.admin.program_buttons import (
     Resume,
     Suspend,
 )
+from loyalty.admin.program_pictures import budget, burn, decision, outlook, points
+from loyalty.admin.rules import effect_of
 from loyalty.models import Balance, Campaign, Program, Rule, Tier
 from opsconsole.approvals.admin.deeds import waiting
 from opsconsole.core.actors import Actor
-from opsconsole.core.admin import charts, display
+from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action
 from opsconsole.core.admin.base import ConsoleAdmin
-from opsconsole.core.admin.pages import Column, Facts, Figures, Link, Notice, Section, Table
+from opsconsole.core.admin.pages import Column, Facts, Link, Section, Table
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
 from opsconsole.journal.selectors import entries_of
 
-# The runbook's decision matrix (4.3), by what is left of the budget.
-WATCH_ABOVE: Final = Decimal("0.10")
-ACT_BELOW: Final = Decimal("0.05")
 CAMPAIGNS_SHOWN: Final = 10
 
 
@@ -53,6 +56,18 @@ class ProgramAdmin(ConsoleAdmin[Program]):
     def visible(self, actor: Actor) -> QuerySet[Program]:
         """The programs the actor may see."""
         return access.visible_programs(actor)
+
+    def get_urls(self) -> list[URLPattern]:
+        """With the page of the points that expire, which is about one program or all."""
+        return [self._url("liability/", "liability", self.liability_view), *super().get_urls()]
+
+    @method_decorator(require_safe)
+    def liability_view(self, request: HttpRequest) -> HttpResponse:
+        """What is owed to members by the month in which it expires."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {"heading": _("Points that expire"), "sections": liability.sections(request)}
+        return self._render(request, self.detail_template, None, context)
 
     def list_actions(self) -> Sequence[Action[None]]:
         """Set one up."""
@@ -87,9 +102,16 @@ class ProgramAdmin(ConsoleAdmin[Program]):
         """Its state."""
         return display.state_of(row)
 
-    def sections(self, _request: HttpRequest, row: Program) -> Sequence[Section]:
-        """What its budget says to do, the figures, the flow, the campaigns."""
-        return [*decision(row), *waiting(row), figures(row), flow_chart(row), campaigns_table(row)]
+    def sections(self, request: HttpRequest, row: Program) -> Sequence[Section]:
+        """What its budget says to do, how full it is and how fast it goes, the flow, the campaigns."""
+        return [
+            *decision(row),
+            *waiting(row),
+            budget(row),
+            *outlook(row),
+            burn(request, row),
+            campaigns_table(row),
+        ]
 
     def side(self, _request: HttpRequest, row: Program) -> Sequence[Section]:
         """What it is made of."""
@@ -105,6 +127,7 @@ class ProgramAdmin(ConsoleAdmin[Program]):
                 ],
                 more=Link(display.list_url(Balance, program__id__exact=row.pk), _("Its members")),
             ),
+            *liability.soon(row),
             tiers_table(row),
             rules_table(row),
         ]
@@ -115,58 +138,9 @@ class ProgramAdmin(ConsoleAdmin[Program]):
         return [timeline(request, entries, more=all_entries_of(Program._meta.db_table, row.pk))]
 
 
-def points(value: Decimal | int) -> str:
-    """Points, which are whole but for a budget that somebody typed with decimals."""
-    return display.number(int(value)) if value == int(value) else display.amount(Decimal(value))
-
-
 def share_used(program: Program) -> Decimal:
     """What is spent of the budget, in percent."""
     return program.budget_spent / program.budget_limit * 100
-
-
-def decision(program: Program) -> list[Section]:
-    """What the runbook has people do at this level of the budget; nothing while there is plenty."""
-    left = program.budget_left / program.budget_limit
-    if left > WATCH_ABOVE:
-        return []
-    remains = now_("%(points)s points (%(share)s %%) are left.") % {
-        "points": points(program.budget_left),
-        "share": f"{left * 100:.1f}",
-    }
-    if left < ACT_BELOW:
-        told = now_("%(remains)s Act now: have the budget raised, or lower the earn rate until it is.")
-        return [Notice(told % {"remains": remains}, "bad", _("Budget nearly exhausted"))]
-    told = now_("%(remains)s Tell the merchant, and prepare an increase.")
-    return [Notice(told % {"remains": remains}, "warn", _("Budget running low"))]
-
-
-def figures(program: Program) -> Figures:
-    """The budget in numbers."""
-    return Figures(
-        _("Budget, in points"),
-        [
-            (_("limit"), points(program.budget_limit), ""),
-            (_("spent"), points(program.budget_spent), ""),
-            (_("reserved by campaigns"), points(program.budget_reserved), ""),
-            (_("left"), points(program.budget_left), ""),
-            (_("used"), f"{share_used(program):.1f} %", ""),
-        ],
-    )
-
-
-def flow_chart(program: Program) -> Section:
-    """Points given and taken, day by day."""
-    days = flows.by_day(program.pk, today=datetime.now(tz=UTC).date())
-    return charts.chart(
-        now_("Points, last %(days)s days") % {"days": len(days)},
-        [one.day for one in days],
-        [
-            charts.Series(_("given"), charts.BLUE, [float(one.given) for one in days]),
-            charts.Series(_("redeemed or taken back"), charts.ORANGE, [float(one.taken) for one in days]),
-        ],
-        stacked=False,
-    )
 
 
 def campaigns_table(program: Program) -> Table:
@@ -201,7 +175,7 @@ def tiers_table(program: Program) -> Table:
         _("Tiers"),
         [_("tier"), Column(_("from"), right=True), Column(_("earns"), right=True)],
         [
-            [tier.name, display.number(tier.threshold), f"x {tier.multiplier.normalize():f}"]
+            [display.row_link(tier), display.number(tier.threshold), f"x {tier.multiplier.normalize():f}"]
             for tier in Tier.objects.filter(program=program).order_by("rank")
         ],
         empty=_("It has no tiers."),
@@ -213,18 +187,12 @@ def rules_table(program: Program) -> Table:
     return Table(
         _("Earning rules"),
         [_("rule"), _("does")],
-        [[rule.name, _rule(rule)] for rule in Rule.objects.filter(program=program, active=True).order_by("name")],
+        [
+            [display.row_link(rule), effect_of(rule)]
+            for rule in Rule.objects.filter(program=program, active=True).order_by("name")
+        ],
         empty=_("It has none."),
     )
-
-
-def _rule(rule: Rule) -> str:
-    if rule.multiplier is not None:
-        return now_("multiplies by %(factor)s") % {"factor": f"{rule.multiplier.normalize():f}"}
-    return now_("at most %(points)s points in %(days)s days") % {
-        "points": display.number(rule.cap_points or 0),
-        "days": rule.period_days,
-    }
 
 
 def _validity(program: Program) -> str:

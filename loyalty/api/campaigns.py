@@ -70,6 +70,7 @@ DOUBLE = OpenApiExample(
 )
 TEST = OpenApiExample("Two colleagues", value={"userIds": ["user-1", "user-2"]}, request_only=True)
 STOP = OpenApiExample("Why", value={"reason": "The wrong segment: only gold members were meant"}, request_only=True)
+STUCK = OpenApiExample("Why", value={"reason": "Stuck for two hours, and executing it did not help"}, request_only=True)
 EXECUTE = OpenApiExample(
     "As the runbook calls it", value={"campaignId": "0198c0de-0000-7000-8000-000000000002"}, request_only=True
 )
@@ -314,6 +315,25 @@ class UndoCampaign(LoyaltyView):
     def post(self, _request: Request, campaign_id: UUID) -> Response:
         """A worker takes back what is neither spent nor locked; `undo` of the campaign tells how much that is."""
         answer = undoing.request_undo.once(
+            self.request_key(), _answer, campaign_id=campaign_id, **self.read(WhySerializer), actor=self.actor
+        )
+        return self.respond(answer)
+
+
+class FailCampaign(LoyaltyView):
+    """Having a campaign failed."""
+
+    @extend_schema(
+        operation_id="campaigns_fail",
+        summary="Mark a campaign as failed that cannot be mended",
+        tags=TAGS,
+        request=WhySerializer,
+        responses={200: CampaignDetailSerializer, **REFUSALS},
+        examples=[STUCK],
+    )
+    def post(self, _request: Request, campaign_id: UUID) -> Response:
+        """For good; what was awarded stays until it is undone, what is reserved is free again."""
+        answer = campaigns.mark_campaign_failed.once(
             self.request_key(), _answer, campaign_id=campaign_id, **self.read(WhySerializer), actor=self.actor
         )
         return self.respond(answer)

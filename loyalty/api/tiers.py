@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from loyalty import access
 from loyalty.api.base import LoyaltyView
 from loyalty.models import Program, Tier
+from loyalty.serializers.asking import ASKED_EXAMPLE, asked_answer, asked_response
 from loyalty.serializers.tiers import (
     EvaluationAnswerSerializer,
     EvaluationSerializer,
@@ -21,8 +22,9 @@ from loyalty.serializers.tiers import (
 )
 from loyalty.services import tiers
 from loyalty.services.tiers import TierFacts
+from opsconsole.approvals.gate import Asked
 from opsconsole.core.idempotency import Answer
-from opsconsole.core.openapi import problem_response
+from opsconsole.core.openapi import APPROVAL_ID, problem_response
 
 TAGS = ["loyalty"]
 REFUSALS = {code: problem_response() for code in (400, 403, 404, 409, 422)}
@@ -37,6 +39,7 @@ NEW = OpenApiExample(
         "threshold": 5_000,
         "windowMonths": 12,
         "multiplier": "1.5",
+        "reason": "More for those who come often",
     },
     request_only=True,
 )
@@ -59,8 +62,10 @@ class TierFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is un
         fields: tuple[str, ...] = ()
 
 
-def _answer(tier: Tier, status: int = 200) -> Answer:
-    return Answer(status, dict(TierSerializer(tier).data))
+def _answer(made: Tier | Asked, status: int = 200) -> Answer:
+    if isinstance(made, Asked):
+        return asked_answer(made)
+    return Answer(status, dict(TierSerializer(made).data))
 
 
 class Tiers(LoyaltyView):
@@ -81,18 +86,21 @@ class Tiers(LoyaltyView):
         operation_id="tiers_create",
         summary="Define a tier",
         tags=TAGS,
+        parameters=[APPROVAL_ID],
         request=NewTierSerializer,
-        responses={201: TierSerializer, **REFUSALS},
-        examples=[NEW],
+        responses={201: TierSerializer, 202: asked_response(), **REFUSALS},
+        examples=[NEW, ASKED_EXAMPLE],
     )
     def post(self, _request: Request) -> Response:
-        """Members reach it when they are evaluated."""
+        """Members reach it when they are evaluated. One that multiplies takes marketing and finance."""
         body = self.read(NewTierSerializer)
         answer = tiers.define_tier.once(
             self.request_key(),
             lambda made: _answer(made, 201),
             program_id=body.pop("program_id"),
+            reason=body.pop("reason"),
             facts=TierFacts(**body),
+            approval_id=self.approval_id,
             actor=self.actor,
         )
         return self.respond(answer)
@@ -105,11 +113,13 @@ class OneTier(LoyaltyView):
         operation_id="tiers_change",
         summary="Change a tier",
         tags=TAGS,
+        parameters=[APPROVAL_ID],
         request=TierChangeSerializer,
-        responses={200: TierSerializer, **REFUSALS},
+        responses={200: TierSerializer, 202: asked_response(), **REFUSALS},
+        examples=[ASKED_EXAMPLE],
     )
     def patch(self, _request: Request, tier_id: UUID) -> Response:
-        """Nobody moves by it at once: members do when they are evaluated."""
+        """Nobody moves by it at once: members do when they are evaluated. Another multiplier takes two teams."""
         changes = self.read(TierChangeSerializer)
         answer = tiers.change_tier.once(
             self.request_key(),
@@ -117,6 +127,7 @@ class OneTier(LoyaltyView):
             tier_id=tier_id,
             reason=changes.pop("reason"),
             changes=changes,
+            approval_id=self.approval_id,
             actor=self.actor,
         )
         return self.respond(answer)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from loyalty.sql import SPENT
+from loyalty.sql_post import SPENT
 from opsconsole.core.database import bulk_memory
 
 SHOWN: Final = 20

@@ -15,6 +15,7 @@ from loyalty.segments.compile import compile_segment
 from loyalty.segments.parse import parse_segment
 from loyalty.segments.tree import Segment
 from loyalty.states import CampaignType, SkipReason
+from opsconsole.core.database import bulk_memory
 
 # What of a member's earns in the window has not been taken back since. An earn is reversed after it was made, so the
 # ledger is read from the window's beginning on.
@@ -75,7 +76,7 @@ def candidates(campaign: Campaign, *, at: datetime, among: Sequence[UUID] | None
         window = (campaign.window_start, campaign.window_start, campaign.window_end)
         earned, points, join = _EARNED, (_PERCENT, campaign.bonus_points), "left join earned w on w.balance_id = m.id"
     text = f"""
-      with members as materialized ({members.text}), {earned}
+      with members as ({members.text}), {earned}
       tested as (
         select a.balance_id from loyalty_campaign_audience a where a.campaign_id = %s and a.ordinal < 1
       ),
@@ -103,10 +104,10 @@ def freeze(campaign: Campaign, *, at: datetime) -> Figures:
     balances' ids, the order in which the ledger locks them. It only adds rows of this campaign, whose row is locked.
     """
     found = candidates(campaign, at=at)
-    with connection.cursor() as cursor:
+    with bulk_memory(), connection.cursor() as cursor:
         cursor.execute(
             f"""
-            with found as materialized ({found.text}),
+            with found as materialized (select c.balance_id, c.points, c.excluded from ({found.text}) c),
             left_out as (
               insert into loyalty_campaign_skips (campaign_id, balance_id, reason)
               select %s, f.balance_id, f.excluded from found f where f.excluded is not null

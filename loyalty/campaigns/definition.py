@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from loyalty.campaigns.audience import segment_of
 from loyalty.errors import CampaignInvalid
 from loyalty.models import Campaign
+from loyalty.segments.schema import FIRST_DAY, LAST_DAY
 from loyalty.states import CampaignType
 from opsconsole.core.texts import Text
 
@@ -29,6 +30,7 @@ MAX_NAME: Final = 100
 MAX_DESCRIPTION: Final = 2000
 MOST_BONUS: Final = 1_000_000_000
 MOST_PERCENT: Final = 10_000
+DATES: Final = ("start_date", "end_date", "window_start", "window_end")
 
 
 def facts_of(campaign: Campaign) -> dict[str, Any]:
@@ -52,9 +54,17 @@ def check(campaign: Campaign) -> None:
     if not 0 < campaign.bonus_points <= most:
         problems["bonus_points"] = [format_lazy(_("must be between {low} and {high}"), low=1, high=most)]
     problems |= _window_problems(campaign, multiplier=multiplier)
+    problems |= _date_problems(campaign)
     if problems:
         raise CampaignInvalid(_("The campaign does not hold together."), errors=problems)
     segment_of(campaign)
+
+
+def _date_problems(campaign: Campaign) -> dict[str, list[Text]]:
+    """Dates that are a slip of the pen, such as the year 9999: nobody waits for it, and no deadline lies after it."""
+    told = format_lazy(_("must be between {first} and {last}"), first=FIRST_DAY.isoformat(), last=LAST_DAY.isoformat())
+    given = {name: getattr(campaign, name) for name in DATES}
+    return {name: [told] for name, at in given.items() if at is not None and not FIRST_DAY <= at.date() <= LAST_DAY}
 
 
 def _window_problems(campaign: Campaign, *, multiplier: bool) -> dict[str, list[Text]]:

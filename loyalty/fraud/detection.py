@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Sum
 
 from loyalty.fraud.patterns import PATTERNS
@@ -81,13 +81,26 @@ def open_hits(rule: FraudRule, moments: Sequence[datetime]) -> Found:
 def try_out(rule: FraudRule, moments: Sequence[datetime]) -> dict[str, Any]:
     """What the rule would have found at these moments, by month of the first time for each member.
 
-    `known` says how many of them people have judged since, whatever rule found them.
+    `known` says how many of them people have judged since, whatever rule found them. The ledger is read once: in that
+    of an import, which is not in the order of time, each of a thousand windows would be looked for among all rows.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_BY_INDEX)
+    pattern = PATTERNS[rule.kind].query.replace("loyalty_transactions", "loyalty_past")
+    reach = window_of(rule) + timedelta(days=rule.limits.get("days", 0))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            create temporary table loyalty_past on commit drop as
+            select t.balance_id, t.event_type, t.amount, t.created_at, t.ip_address from loyalty_transactions t
+            where t.created_at >= %s and t.created_at < %s
+            """,
+            [min(moments) - reach, max(moments)],
+        )
+        cursor.execute("create index on loyalty_past (created_at)")
+        cursor.execute("create index on loyalty_past (balance_id, created_at)")
+        cursor.execute("analyze loyalty_past")
         cursor.execute(
             f"""
-            with found as materialized ({_FOUND.format(pattern=PATTERNS[rule.kind].query)}),
+            with found as materialized ({_FOUND.format(pattern=pattern)}),
             months as (select to_char(f.at at time zone 'UTC', 'YYYY-MM') as month, count(*) as members
                        from found f group by 1)
             select (select count(*) from found),
@@ -100,6 +113,7 @@ def try_out(rule: FraudRule, moments: Sequence[datetime]) -> dict[str, Any]:
             {**_parameters(rule, moments), "confirmed": CONFIRMED},
         )
         members, months, confirmed, dismissed = cursor.fetchone()
+        cursor.execute("drop table loyalty_past")
     return {
         "members": members,
         "by_month": json.loads(months),

@@ -32,12 +32,22 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """A fact of a hit, and the limit that it is held against."""
+
+    fact: str
+    limit: str
+    label: Text
+
+
+@dataclass(frozen=True, slots=True)
 class Pattern:
     """A kind of rule: its limits, and the query `(balance_id, facts)` over the hours before `m.at`."""
 
     kind: str
     label: Text
     limits: tuple[Limit, ...]
+    measures: tuple[Measure, ...]
     query: str
     has_networks: bool = False
 
@@ -54,6 +64,7 @@ _EARNS = Pattern(
         Limit("max_earns", 1, 1_000_000, _("earns, at most")),
         Limit("max_points", 1, MOST_POINTS, _("points, at most")),
     ),
+    (Measure("earns", "max_earns", _("times earned")), Measure("points", "max_points", _("points earned"))),
     f"""
     select u.balance_id, jsonb_build_object('earns', u.earns, 'points', u.points) as facts
     from (
@@ -72,6 +83,7 @@ _ADDRESS = Pattern(
     "address",
     _("many members behind one address"),
     (_HOURS, Limit("max_members", 1, 1_000_000, _("members, at most"))),
+    (Measure("members", "max_members", _("members behind the address")),),
     f"""
     select distinct on (s.balance_id) s.balance_id,
       jsonb_build_object('address', host(w.ip_address), 'members', w.members, 'points', w.points) as facts
@@ -101,6 +113,7 @@ _SPIKE = Pattern(
         Limit("times", 2, 1_000, _("times the usual, at most")),
         Limit("min_points", 1, MOST_POINTS, _("points below which nothing is a spike")),
     ),
+    (Measure("times", "times", _("times the usual")),),
     f"""
     select r.balance_id,
       jsonb_build_object('points', r.points, 'usual', round(h.usual, 1), 'times', round(r.points / h.usual, 1)) as facts
@@ -122,6 +135,7 @@ _REDEMPTIONS = Pattern(
     "redemptions",
     _("redeems often in a while"),
     (_HOURS, Limit("max_redemptions", 1, 1_000_000, _("redemptions, at most"))),
+    (Measure("redemptions", "max_redemptions", _("times redeemed")),),
     f"""
     select u.balance_id, jsonb_build_object('redemptions', u.redemptions, 'points', u.points) as facts
     from (

@@ -126,3 +126,9 @@ def post() -> None:
     assert_in_operation()
     with refusals(), connection.cursor() as cursor:
         cursor.execute(_POST)
+
+
+def refresh_statistics() -> None:
+    """Have the planner know what the ledger holds now, or the next question about all of it may take minutes."""
+    with connection.cursor() as cursor:
+        cursor.execute("select loyalty_refresh_statistics()")

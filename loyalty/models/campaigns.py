@@ -49,7 +49,7 @@ class Campaign(Stateful, Uuid7Model):
     estimated_points = models.BigIntegerField(null=True, blank=True)
     audience_size = models.BigIntegerField(null=True, blank=True)  # once it is frozen
     launched_at = models.DateTimeField(null=True, blank=True)
-    executed_at = models.DateTimeField(null=True, blank=True)  # awarded to the last member
+    executed_at = models.DateTimeField(null=True, blank=True)  # of a completed one: since when its awards were made
     progress_at = models.DateTimeField(null=True, blank=True)  # launched, resumed, tried again, or the last award
     woken_at = models.DateTimeField(null=True, blank=True)  # a worker was last told of it
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)

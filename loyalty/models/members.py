@@ -123,7 +123,9 @@ class Transaction(Uuid7Model):
 class UsedKey(models.Model):
     """An idempotency key that a program has used, with the transaction it led to; written by the ledger's trigger."""
 
-    program = models.ForeignKey(Program, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    program = models.ForeignKey(
+        Program, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
     key = models.TextField()
     transaction_id = models.UUIDField()
 
@@ -163,6 +165,9 @@ class TierSnapshot(Uuid7Model):
         default_permissions = ("view",)
         indexes = [models.Index(fields=["program", "created_at"], name="tier_snapshots_by_time")]
 
+    def __str__(self) -> str:
+        return f"{self.balance.user_id}: {self.was or '–'} → {self.now or '–'}"
+
 
 class Redemption(Stateful, Uuid7Model):
     """A reward that a member took for points."""
@@ -185,3 +190,6 @@ class Redemption(Stateful, Uuid7Model):
         verbose_name_plural = _("redemptions")
         default_permissions = ("view",)
         constraints = [models.CheckConstraint(condition=Q(points__gt=0), name="redemption_costs_points")]
+
+    def __str__(self) -> str:
+        return f"{self.reward or '–'}: {self.balance.user_id}"

@@ -96,7 +96,12 @@ class Voucher(Stateful, Uuid7Model):
             )
         ]
         indexes = [
-            models.Index(fields=["balance", "batch"], condition=Q(balance__isnull=False), name="vouchers_of_member")
+            models.Index(fields=["balance", "batch"], condition=Q(balance__isnull=False), name="vouchers_of_member"),
+            # What a batch of a million is asked about: those that are spent, the last first, and those withdrawn.
+            models.Index(
+                fields=["batch", "redeemed_at"], condition=Q(status=VoucherState.REDEEMED), name="vouchers_redeemed"
+            ),
+            models.Index(fields=["batch"], condition=Q(status=VoucherState.VOID), name="vouchers_void"),
         ]
 
     def __str__(self) -> str:

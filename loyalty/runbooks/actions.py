@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.models import Balance
-from loyalty.runbooks.parameters import CAMPAIGN, MEMBER, PROGRAM
+from loyalty.runbooks.parameters import CAMPAIGN, HAPPENED, MEMBER, PROGRAM, PURCHASE
 from opsconsole.runbooks.actions import ActionLink
+from opsconsole.runbooks.backups import BACKUP, BACKUPS
 from opsconsole.runbooks.diagnostics import Values
 
 
@@ -57,6 +59,15 @@ PAUSE: Final = ActionLink(
     row=CAMPAIGN.name,
 )
 
+FAIL: Final = ActionLink(
+    name="fail-campaign",
+    label=_("Mark the campaign as failed"),
+    address="loyalty_campaign_fail",
+    parameters=[CAMPAIGN],
+    row=CAMPAIGN.name,
+    note=_("For good: it cannot be executed again."),
+)
+
 # --- one member ---
 
 FREEZE: Final = ActionLink(
@@ -90,6 +101,30 @@ ADJUST: Final = ActionLink(
     note=_("Above 10,000 points in 24 hours it asks for approval first."),
 )
 
+DISPUTE: Final = ActionLink(
+    name="open-dispute",
+    label=_("Open a dispute"),
+    address="loyalty_dispute_new",
+    # Its form asks for what nobody has typed yet.
+    parameters=[replace(one, required=False) for one in (PROGRAM, MEMBER, PURCHASE, HAPPENED)],
+    given={
+        "program": PROGRAM.name,
+        "user_id": MEMBER.name,
+        "origin_txn_id": PURCHASE.name,
+        "happened_at": HAPPENED.name,
+    },
+    note=_("Its page looks the purchase up by its id and by keys, and ends in points or a refusal."),
+)
+
+# --- fraud ---
+
+QUEUE: Final = ActionLink(
+    name="fraud-queue",
+    label=_("The review queue of fraud"),
+    address="loyalty_fraudhit_changelist",
+    note=_("Whom a rule has hit, the worst first; a verdict is given there, by risk_manager."),
+)
+
 # --- a whole program ---
 
 SUSPEND: Final = ActionLink(
@@ -117,6 +152,15 @@ RATE: Final = ActionLink(
     note=_("It asks for approval first: finance_ops and ops_marketing."),
 )
 
+EVALUATE: Final = ActionLink(
+    name="evaluate-tiers",
+    label=_("Evaluate the tiers"),
+    address="loyalty_tier_evaluate",
+    parameters=[PROGRAM],
+    given={"program": PROGRAM.name},
+    note=_("A worker does it. Doing it twice does no harm."),
+)
+
 # --- what the kernel has ---
 
 APPROVALS: Final = ActionLink(
@@ -133,5 +177,6 @@ INCIDENT: Final = ActionLink(
 )
 
 ACTIONS: Final = (
-    PREVIEW, TEST, SCHEDULE, EXECUTE, PAUSE, FREEZE, LOCK, FLAG, ADJUST, SUSPEND, BUDGET, RATE, APPROVALS, INCIDENT,
+    PREVIEW, TEST, SCHEDULE, EXECUTE, PAUSE, FAIL, FREEZE, LOCK, FLAG, ADJUST, DISPUTE, QUEUE, SUSPEND, BUDGET, RATE,
+    EVALUATE, APPROVALS, INCIDENT, BACKUP, BACKUPS,
 )  # fmt: skip

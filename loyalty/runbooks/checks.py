@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from loyalty.runbooks.parameters import CAMPAIGN, MEMBER, PROGRAM
 from loyalty.states import CampaignState
+from opsconsole.runbooks.backups import BACKUP_THERE
 from opsconsole.runbooks.checks import Check
 from opsconsole.runbooks.database import INSPECT
 
@@ -332,5 +333,5 @@ NONE_STUCK: Final = Check(
 CHECKS: Final = (
     SEGMENT, WITHIN_BUDGET, DATES, DESCRIBED, PROGRAM_OPEN, APPROVED, TESTED, TEST_RIGHT, PUBLISHED, RECORDED,
     COMPLETED, AWARDED, AS_ESTIMATED, EXECUTED, FROZEN, LOCKED, SUSPENDED, ADJUSTABLE, ALL_TABLES, BUDGET_RULE,
-    WORKERS, NONE_STUCK,
+    WORKERS, NONE_STUCK, BACKUP_THERE,
 )  # fmt: skip

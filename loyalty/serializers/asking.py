@@ -48,7 +48,7 @@ ASKED_EXAMPLE = OpenApiExample(
     value={
         "status": "approval_required",
         "approvalRequestId": "0198c0de-0000-7000-8000-0000000000aa",
-        "requiredRoles": ["finance_ops", "ops_marketing"],
+        "requiredRoles": ["ops_marketing", "finance_ops"],
     },
     response_only=True,
     status_codes=["202"],

@@ -40,6 +40,9 @@ class NewTierSerializer(_TierFieldsSerializer):
     """A tier to be."""
 
     program_id = serializers.UUIDField()
+    reason = serializers.CharField(
+        max_length=2000, required=False, default="", help_text="Needed where the multiplier is not 1."
+    )
 
 
 class TierChangeSerializer(CamelSerializer):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import Enum
 from uuid import UUID
 
-from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from loyalty import access
@@ -72,7 +71,9 @@ def finish_campaign(*, campaign_id: UUID, actor: Actor) -> Campaign:
     campaign = access.lock_campaign(campaign_id)
     if campaign.status != CampaignState.RUNNING or chunks.following(campaign) is not None:
         return campaign
-    moves.end(campaign, CampaignState.COMPLETED, "campaign.completed", actor, executed_at=Now(), failure="")
+    # From then on its awards were made: who asks for the members updated since finds each of them (runbook 1).
+    since = campaign.launched_at
+    moves.end(campaign, CampaignState.COMPLETED, "campaign.completed", actor, executed_at=since, failure="")
     count_execution(Worker.CAMPAIGN_EXECUTOR, Outcome.SUCCEEDED)
     crashpoint("loyalty.campaign.in_finish")
     return campaign

@@ -19,6 +19,7 @@ from loyalty.models import Campaign
 from loyalty.reasons import said
 from loyalty.selectors import database_clock
 from loyalty.states import CampaignState, CampaignType
+from loyalty.workers import Outcome, Worker, count_execution
 from opsconsole.approvals import kernel
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import operation
@@ -154,3 +155,16 @@ def cancel_campaign(*, campaign_id: UUID, reason: str, actor: Actor) -> Campaign
     """Give a campaign up for good: what is reserved is free again; what was awarded stays until it is undone."""
     campaign = access.campaign_for(actor, campaign_id, "loyalty.launch_campaign")
     return moves.end(campaign, CampaignState.CANCELLED, "campaign.cancelled", actor, reason=said(reason))
+
+
+@operation
+def mark_campaign_failed(*, campaign_id: UUID, reason: str, actor: Actor) -> Campaign:
+    """Have a campaign failed that cannot be mended (runbook 6): the reason is kept, what is reserved is free again.
+
+    What was awarded stays until it is undone. Raises CampaignNotFound, Denied, and WrongState for a draft and for one
+    that has ended.
+    """
+    campaign, why = access.campaign_for(actor, campaign_id, "loyalty.launch_campaign"), said(reason)
+    moves.end(campaign, CampaignState.FAILED, "campaign.failed", actor, reason=why, failure=why)
+    count_execution(Worker.CAMPAIGN_EXECUTOR, Outcome.FAILED)
+    return campaign

@@ -17,6 +17,7 @@ from loyalty.errors import FraudRuleInvalid, FraudRuleTaken, NotBacktested, Noth
 from loyalty.fraud import detection
 from loyalty.fraud.patterns import checked_limits, checked_networks, pattern_of
 from loyalty.models import FraudRule
+from loyalty.patience import at_most
 from loyalty.reasons import said
 from loyalty.selectors import database_clock
 from opsconsole.core.actors import Actor
@@ -32,6 +33,7 @@ MAX_FLAG: Final = 100
 MOST_HOURS: Final = 24 * 30
 MOST_MOMENTS: Final = 2_000
 TRIED_ON: Final = timedelta(days=90)  # where nobody says since when
+PATIENCE: Final = timedelta(seconds=20)  # of whoever tries a rule out, and of what stands between them and the console
 FIRST_YEAR: Final = 1990  # an earlier date is a mistake, whoever types it
 FLAG: Final = "suspicious_pattern_detected"
 CHANGEABLE: Final = ("limits", "allowed_networks", "flag", "locks", "review_hours")
@@ -113,7 +115,8 @@ def back_test_rule(
     """Try this version of a rule on the past, and keep with it what it would have found.
 
     It looks twice in each of its windows, so that what lies across the end of one is seen. Raises FraudRuleNotFound,
-    Denied, FraudRuleInvalid for a time that is none or too long, NotBacktested where the rule was changed meanwhile.
+    Denied, FraudRuleInvalid for a time that is none, too long, or takes longer than PATIENCE to read, NotBacktested
+    where the rule was changed meanwhile.
     """
     seen = access_fraud.fraud_rule_seen_by(actor, rule_id)
     actor.require(PERMISSION)
@@ -130,7 +133,8 @@ def back_test_rule(
         said_so = format_lazy(_("must lie {least} hours to {most} days before its end"), least=f"{least:g}", most=most)
         raise FraudRuleInvalid(_("A rule cannot be tried out on this time."), errors={"since": [said_so]})
     # Seconds of reading come before the lock: whoever looks by the rule does not wait for them.
-    found = detection.try_out(seen, [ends - step * number for number in range(count)])
+    with at_most(PATIENCE, _too_long):
+        found = detection.try_out(seen, [ends - step * number for number in range(count)])
     rule = access_fraud.fraud_rule_for(actor, rule_id)
     if rule.version != seen.version:
         raise NotBacktested(_("The rule was changed meanwhile; try it out again."))
@@ -165,6 +169,11 @@ def switch_fraud_rule(*, rule_id: UUID, active: bool, reason: str, actor: Actor)
     record(actor, verb, rule, before={"active": not active}, after={"active": active}, reason=why)
     _tell(rule, verb, why)
     return rule
+
+
+def _too_long() -> FraudRuleInvalid:
+    told = format_lazy(_("takes longer than {seconds} seconds: begin later"), seconds=int(PATIENCE.total_seconds()))
+    return FraudRuleInvalid(_("There is too much to read for this. Nothing was changed."), errors={"since": [told]})
 
 
 def _checked(kind: str, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from loyalty.errors import PointsInvalid
 from loyalty.ledger import Movement, Posted
 from loyalty.models import Balance, Transaction
 from loyalty.reasons import said
-from loyalty.selectors import database_clock
 from loyalty.states import EventType
 from opsconsole.approvals.gate import Asked
 from opsconsole.core.actors import Actor
@@ -40,19 +39,18 @@ def earn_points(
 
     Raises ProgramNotFound, Denied, PointsInvalid, and what `ledger.record_movement` does.
     """
-    program = access.program_to_use(actor, program_id, "loyalty.earn_points")
+    access.require_use(actor, program_id, "loyalty.earn_points")
     if (points is None) == (spent is None):
         raise PointsInvalid(
             _("An earn says either the points or what was spent."), errors={"points": [_("either this or spent")]}
         )
-    caps: tuple[ledger.Cap, ...] = ()
+    terms = earning.terms_of(program_id, user_id)
     if spent is not None:
-        earned = earning.of_purchase(program, user_id, spent, database_clock())
-        points, caps = earned.points, earned.caps
+        points = terms.points_for(spent)
     if points is None or points <= 0:
         raise PointsInvalid(_("This earns no points."), errors={"points": [_("must be more than 0")]})
     return ledger.record_movement(
-        program.pk,
+        program_id,
         Movement(
             user_id=user_id,
             event=EventType.EARN,
@@ -62,7 +60,7 @@ def earn_points(
             key=key,
             ip_address=ip_address,
         ),
-        caps=caps,
+        caps=terms.caps if spent is not None else (),
     )
 
 

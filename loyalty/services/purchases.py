@@ -107,6 +107,8 @@ def import_purchases(
             on_bad(bad)
         totals.add(counted)
         on_progress(totals)
+    if totals.loaded:
+        rows.refresh_statistics()
     return totals
 
 
@@ -177,6 +179,8 @@ def import_purchases_whole(
             lines=totals.lines,
         )
     _write(program, totals, source, actor, _("Nothing was loaded."))
+    if totals.loaded:
+        rows.refresh_statistics()
     return totals
 
 

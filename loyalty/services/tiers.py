@@ -1,4 +1,8 @@
-"""Tiers: defined, changed, and evaluated."""
+"""Tiers: defined, changed, and evaluated.
+
+A tier's multiplier does what the earn rate does, so giving one takes the same two teams, and so does changing who
+reaches a tier that multiplies; a tier that multiplies by one is a name and is made at once.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,9 @@ from loyalty.selectors import database_clock
 from loyalty.standing import Evaluation
 from loyalty.states import ProgramState
 from loyalty.workers import Outcome, Worker, count_execution
+from opsconsole.approvals import gate
+from opsconsole.approvals.gate import Asked, Deed
+from opsconsole.approvals.models import Request
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import operation
 from opsconsole.core.outbox import emit
@@ -33,6 +40,9 @@ EVALUATION: Final = "loyalty.jobs.tiers.evaluate"
 ASKED: Final = "tiers.evaluation_asked"
 EVALUATED: Final = "tiers.evaluated"
 CHANGE: Final = "loyalty.change_program"
+RATE: Final = "loyalty.earn_rate"
+PLAIN: Final = Decimal(1)  # a multiplier that changes nothing
+HARMLESS: Final = frozenset({"name"})  # who earns how much does not hang on it
 MAX_NAME: Final = 100
 MOST_MONTHS: Final = 120
 MOST_RANK: Final = 1_000
@@ -51,20 +61,38 @@ class TierFacts:
 
 
 @operation
-def define_tier(*, program_id: UUID, facts: TierFacts, actor: Actor) -> Tier:
-    """Give a program another tier; raises ProgramNotFound, Denied, TierInvalid. Members reach it when evaluated."""
+def define_tier(
+    *, program_id: UUID, facts: TierFacts, reason: str = "", approval_id: UUID | None = None, actor: Actor
+) -> Tier | Asked:
+    """Give a program another tier; members reach it when they are evaluated.
+
+    One that multiplies takes a reason, and approval. Raises ProgramNotFound, Denied, TierInvalid, and what `gate`
+    refuses.
+    """
     program = access.program_for(actor, program_id, CHANGE)
     _require_fitting(program, facts)
+    why, trace = reason.strip(), {}
+    if facts.multiplier != PLAIN:
+        why = said(reason)
+        title = f"Tier {facts.name} of {program.name}: times {_plain(facts.multiplier)}"
+        answer = _ask(program, title, asdict(facts), why, approval_id, actor)
+        if isinstance(answer, Asked):
+            return answer
+        trace = {"approval": answer.pk}
     tier = Tier.objects.create(program=program, **asdict(facts))
-    record(actor, "tier.defined", program, after={"tier": tier.pk, **asdict(facts)})
+    record(actor, "tier.defined", program, after={"tier": tier.pk, **asdict(facts), **trace}, reason=why)
     return tier
 
 
 @operation
-def change_tier(*, tier_id: UUID, changes: Mapping[str, Any], reason: str, actor: Actor) -> Tier:
-    """Change a tier: what is named of its facts; raises TierNotFound, Denied, TierInvalid, NothingToDo.
+def change_tier(
+    *, tier_id: UUID, changes: Mapping[str, Any], reason: str, approval_id: UUID | None = None, actor: Actor
+) -> Tier | Asked:
+    """Change a tier: what is named of its facts; raises TierNotFound, Denied, TierInvalid, NothingToDo, as `gate` does.
 
-    Nobody moves by it at once: members do when they are evaluated, and who falls below has their grace.
+    Approval is needed where the multiplier changes, or who reaches a tier that multiplies; it is bound to all facts of
+    the tier as they were. Nobody moves by it at once: members do when they are evaluated, and who falls below has
+    their grace.
     """
     tier = access.tier_for(actor, tier_id, CHANGE)
     program = tier.program
@@ -74,9 +102,16 @@ def change_tier(*, tier_id: UUID, changes: Mapping[str, Any], reason: str, actor
         raise NothingToDo(_("Everything is as it is asked for already."))
     _require_fitting(program, after, tier)
     new = {name: value for name, value in asdict(after).items() if value != getattr(before, name)}
+    trace: dict[str, Any] = {}
+    if _moves_points(before, after, new):
+        deed = {"tier": tier.pk, "from": asdict(before), "to": asdict(after)}
+        answer = _ask(program, _title(program, before, after), deed, why, approval_id, actor)
+        if isinstance(answer, Asked):
+            return answer
+        trace = {"approval": answer.pk}
     Tier.objects.filter(pk=tier.pk).update(**new)
     old = {name: getattr(before, name) for name in new}
-    record(actor, "tier.changed", program, before={"tier": tier.pk, **old}, after=new, reason=why)
+    record(actor, "tier.changed", program, before={"tier": tier.pk, **old}, after={**new, **trace}, reason=why)
     tier.refresh_from_db()
     return tier
 
@@ -126,6 +161,29 @@ def evaluate_tiers(*, program_id: UUID, as_of: datetime | None = None, actor: Ac
         emit(EVALUATED, kind=Program._meta.db_table, id=program.pk, data=about)
     count_execution(Worker.TIER_EVALUATOR, Outcome.SUCCEEDED)
     return done
+
+
+def _moves_points(before: TierFacts, after: TierFacts, new: Mapping[str, Any]) -> bool:
+    """Whether somebody earns otherwise by this change."""
+    multiplies = before.multiplier != PLAIN or after.multiplier != PLAIN
+    return multiplies and not new.keys() <= HARMLESS
+
+
+def _title(program: Program, before: TierFacts, after: TierFacts) -> str:
+    if before.multiplier == after.multiplier:
+        return f"Who reaches the tier {before.name} of {program.name}, times {_plain(before.multiplier)}"
+    return f"Tier {before.name} of {program.name}: times {_plain(before.multiplier)} to {_plain(after.multiplier)}"
+
+
+def _plain(multiplier: Decimal) -> str:
+    return f"{multiplier.normalize():f}"
+
+
+def _ask(
+    program: Program, title: str, facts: Mapping[str, Any], reason: str, approval_id: UUID | None, actor: Actor
+) -> Request | Asked:
+    deed = Deed(action=RATE, row=program, title=title, facts={"program": program.name, **facts}, reason=reason)
+    return gate.pass_or_ask(deed, approval_id=approval_id, actor=actor)
 
 
 def _facts_of(tier: Tier) -> TierFacts:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models.functions import Now
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
@@ -202,7 +203,7 @@ def redeem_voucher(
     with limits.told():
         # The update waits for a rival's, and then finds the voucher issued no more.
         mine = Voucher.objects.filter(pk=voucher.pk, status=VoucherState.ISSUED).update(
-            status=VoucherState.REDEEMED.value, balance=member, transaction_id=credit, redeemed_at=database_clock()
+            status=VoucherState.REDEEMED.value, balance=member, transaction_id=credit, redeemed_at=Now()
         )
     if not mine:
         raise _already(voucher, member)

@@ -80,8 +80,9 @@ class Asked:
 
     @property
     def roles(self) -> list[str]:
-        """The roles that are asked, as the request names them."""
-        return list(self.request.terms.roles)
+        """The roles that are asked, those of whoever asks first, as the runbooks name them."""
+        own = self.request.requested_by.roles
+        return sorted(self.request.terms.roles, key=lambda role: (role not in own, role))
 
 
 def pass_or_ask(deed: Deed, *, approval_id: UUID | None, actor: Actor) -> Request | Asked:

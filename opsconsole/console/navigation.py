@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 from django.apps import apps
@@ -14,7 +16,10 @@ from opsconsole.core.admin.base import actor_of
 from opsconsole.core.texts import Text
 
 # Entries are models by their labels; a page that shows none of them has a dotless name, its address in PAGES.
-PAGES: Final[dict[str, tuple[str, str]]] = {"runbooks": ("admin:runbooks_shelf", "runbooks.view_runbook")}
+PAGES: Final[dict[str, tuple[str, str]]] = {
+    "runbooks": ("admin:runbooks_shelf", "runbooks.view_runbook"),
+    "liability": ("admin:loyalty_program_liability", "loyalty.view_program"),
+}
 
 MENU: Final[list[tuple[Text, list[tuple[str, Text, str]]]]] = [
     (
@@ -55,9 +60,22 @@ MENU: Final[list[tuple[Text, list[tuple[str, Text, str]]]]] = [
         _("Loyalty"),
         [
             ("loyalty.Program", _("Programs"), "loyalty"),
+            ("loyalty.BudgetAlert", _("Budget alerts"), "notification_important"),
+            ("liability", _("Points that expire"), "event_upcoming"),
             ("loyalty.Campaign", _("Campaigns"), "redeem"),
             ("loyalty.Balance", _("Members"), "badge"),
             ("loyalty.Transaction", _("Points"), "toll"),
+            ("loyalty.Rule", _("Earning rules"), "function"),
+            ("loyalty.Tier", _("Tiers"), "military_tech"),
+            ("loyalty.TierSnapshot", _("Changes of tier"), "swap_vert"),
+            ("loyalty.VoucherBatch", _("Voucher batches"), "confirmation_number"),
+            ("loyalty.Voucher", _("Vouchers"), "qr_code_2"),
+            ("loyalty.Reward", _("Rewards"), "card_giftcard"),
+            ("loyalty.Redemption", _("Redemptions"), "shopping_bag"),
+            ("loyalty.FraudHit", _("Fraud queue"), "policy_alert"),
+            ("loyalty.FraudRule", _("Fraud rules"), "troubleshoot"),
+            ("loyalty.SiraFeedback", _("Fraud verdicts"), "gavel"),
+            ("loyalty.Dispute", _("Disputes"), "contact_support"),
         ],
     ),
     (
@@ -95,6 +113,7 @@ MENU: Final[list[tuple[Text, list[tuple[str, Text, str]]]]] = [
         [
             ("core.WorkerHeartbeat", _("Workers"), "monitor_heart"),
             ("core.OutboxEvent", _("Outbox"), "outbox"),
+            ("backups.Backup", _("Backups"), "backup"),
         ],
     ),
 ]
@@ -113,7 +132,16 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         ]
         if items:
             groups.append({"title": title, "items": items})
+    links = [item["link"] for group in groups for item in group["items"]]
+    for group in groups[1:]:
+        for item in group["items"]:
+            item["active"] = partial(_stands_at, item["link"], links)
     return groups
+
+
+def _stands_at(link: str, links: Sequence[str], request: HttpRequest) -> bool:
+    """Whether the viewer is below this entry; of two, one of which lies below the other, below the nearer one."""
+    return link == max((one for one in links if request.path.startswith(one)), key=len, default="")
 
 
 def _at_home(request: HttpRequest) -> bool:

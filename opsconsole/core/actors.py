@@ -41,6 +41,8 @@ SHELL_PERMISSIONS = frozenset(
         "changes.take_away",
         "loyalty.verify_ledger",
         "loyalty.freeze_member",
+        # Whoever migrates has a backup made first, also where nobody has signed in yet.
+        "backups.make_backup",
         # Nobody can stop what they cannot find.
         "loyalty.view_balance",
         "loyalty.view_program",

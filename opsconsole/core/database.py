@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.db import connection, connections, transaction
-from psycopg import sql
+from psycopg import Cursor, sql
 
 # Their tables have grants of their own, narrower than the application's usual four rights.
 OWN_GRANTS = frozenset({"journal", "approvals"})
@@ -48,6 +48,26 @@ def _connected_as(role: dict[str, Any], alias: str) -> Iterator[None]:
         yield
     finally:
         switch(before)
+
+
+def one_row(statement: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
+    """The one row of a statement that is asked often: the session keeps it prepared, where no pooler forbids that.
+
+    Django binds values into the text itself, which has PostgreSQL parse and plan every statement anew.
+    """
+    connection.ensure_connection()
+    connection.validate_no_broken_transaction()
+    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
+        cursor.execute(statement, values)
+        return cursor.fetchone()
+
+
+def the_row(statement: str, values: Sequence[Any]) -> tuple[Any, ...]:
+    """The same for a statement that always has one; raises LookupError if it has none."""
+    found = one_row(statement, values)
+    if found is None:
+        raise LookupError("a statement that always has a row had none")
+    return found
 
 
 @contextmanager

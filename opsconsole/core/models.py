@@ -65,6 +65,10 @@ class User(AbstractUser):
         to_roles = GroupObjectPermission.objects.filter(group__in=self.groups.all())
         return UserObjectPermission.objects.filter(user=self).exists() or to_roles.exists()
 
+    def remember_rights(self, roles: Iterable[str], permissions: Iterable[str], *, has_grants: bool) -> None:
+        """Take over what one look found of them, so that nothing of it is asked again."""
+        self.__dict__.update(roles=frozenset(roles), has_grants=has_grants, _perm_cache=set(permissions))
+
     def narrow_to(self, roles: Iterable[str]) -> None:
         """Have this object stand for the user in these of their roles only; it never gives them another."""
         self.within = frozenset(roles)

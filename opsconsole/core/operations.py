@@ -18,6 +18,7 @@ from django.db import connection, transaction
 from django.utils.translation import override
 
 from opsconsole.core.actors import Actor
+from opsconsole.core.database import the_row
 from opsconsole.core.idempotency import Answer, RequestKey, claim, remember
 from opsconsole.core.requests import current_request_id
 
@@ -106,9 +107,8 @@ def current_actor() -> Actor:
 
 def _tell_the_database(name: str, actor: Actor) -> None:
     # Local to the transaction: gone after commit, rollback and the return to a pool.
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select set_config('ops.context', %s, true), set_config('ops.actor', %s, true),"
-            " set_config('ops.request_id', %s, true)",
-            [name, actor.id, current_request_id()],
-        )
+    the_row(
+        "select set_config('ops.context', %s, true), set_config('ops.actor', %s, true),"
+        " set_config('ops.request_id', %s, true)",
+        [name, actor.id, current_request_id()],
+    )

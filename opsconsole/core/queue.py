@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from functools import cache
 from uuid import UUID
 
 import structlog
@@ -23,8 +24,9 @@ from opsconsole.core.requests import current_request_id
 
 log = structlog.get_logger(__name__)
 
-QUEUES = ("default", "plans", "campaigns", "sandbox", "trading", "notifications")
-APART = frozenset({"notifications"})  # who receives takes their time: a worker of its own, which no plan waits for
+QUEUES = ("default", "plans", "campaigns", "sandbox", "trading", "notifications", "backups")
+# Who receives takes their time, and so does a large database: a worker of their own, which no plan waits for.
+APART = frozenset({"notifications", "backups"})
 
 PATIENCE = 2.0  # seconds for Redis to answer a wake-up
 NO_RQ_TIMEOUT = -1  # runs carry a lease and a deadline in the database; RQ's own alarm would kill them blindly
@@ -49,6 +51,15 @@ def redis_connection() -> Redis:
     return Redis.from_url(settings.REDIS_URL, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE)
 
 
+@cache
+def _waker(url: str) -> Redis:
+    """The client of this process for wake-ups: another connection for each would cost more than what it carries.
+
+    It is no worker's: those change how long theirs waits for an answer.
+    """
+    return Redis.from_url(url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE)
+
+
 def after_commit(job: str, *ids: UUID | str | int, queue: str = "default") -> None:
     """Wake a worker for a job, named by its dotted path, once the current transaction has committed."""
     if queue not in QUEUES:
@@ -65,7 +76,7 @@ def enqueue(job: str, *arguments: str, queue: str = "default") -> bool:
         return False
     crashpoint("queue.before_enqueue")
     try:
-        Queue(queue, connection=redis_connection()).enqueue_call(
+        Queue(queue, connection=_waker(settings.REDIS_URL)).enqueue_call(
             job,
             args=arguments,
             timeout=NO_RQ_TIMEOUT,

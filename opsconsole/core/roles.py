@@ -70,6 +70,10 @@ _SEE_DELIVERIES = ("notifications.view_channel", "notifications.view_delivery")
 _READ_RUNBOOKS = ("runbooks.view_runbook",)
 _INSPECT = (*_READ_RUNBOOKS, "runbooks.view_database")
 
+# A dump holds everything there is: it stays on the server, and who may have it made does not get to read it.
+_SEE_BACKUPS = ("backups.view_backup",)
+_MAKE_BACKUPS = (*_SEE_BACKUPS, "backups.make_backup")
+
 # Giving rights takes an admin and a pay_admin who agree; taking them away, one of them.
 _MANAGE_PEOPLE = (
     "changes.request_people_change",
@@ -121,6 +125,7 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "ops": (
         *_INSPECT,
+        *_MAKE_BACKUPS,
         *_SEE_PLANS,
         *_SEE_LOYALTY,
         *_STOP_LOYALTY,
@@ -134,6 +139,7 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "auditor": (
         *_INSPECT,
+        *_SEE_BACKUPS,
         *_SEE_PLANS,
         *_SEE_LOYALTY,
         "loyalty.verify_ledger",
@@ -171,7 +177,7 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         "loyalty.export_vouchers",
         "loyalty.evaluate_tiers",
     ),
-    "dev": _INSPECT,
+    "dev": (*_INSPECT, *_SEE_BACKUPS),
     "trader": _READ_RUNBOOKS,
     "risk_manager": (
         *_READ_RUNBOOKS,
@@ -186,6 +192,7 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "admin": (
         *_INSPECT,
+        *_MAKE_BACKUPS,
         # The runbooks start the workers of loyalty by hand with an admin's token.
         *_SEE_LOYALTY,
         "loyalty.launch_campaign",

@@ -92,8 +92,9 @@ class ConsoleWorker(Worker):
         """Tell Redis, which RQ wants, and PostgreSQL, which /readyz and the metrics read."""
         if not self.is_horse:
             names = self.queue_names()
-            # One that only tells people is no sign that plans are executed.
-            kind = "notifier" if wakeups.APART.issuperset(names) else "worker"
+            # One that only tells people, or makes backups, is no sign that plans are executed.
+            apart = "notifier" if "notifications" in names else "archivist"
+            kind = apart if wakeups.APART.issuperset(names) else "worker"
             beat(self.heart, kind=kind, queues=" ".join(names))
         with _redis_may_be_away():
             super().heartbeat(*args, **kwargs)

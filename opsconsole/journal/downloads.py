@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.storage import artifacts
-from opsconsole.journal import services, spreadsheets
+from opsconsole.journal import services
 from opsconsole.journal.errors import FileGone, TooManyEntries
 from opsconsole.journal.exports import COLUMNS, Export, csv_line, readable, spreadsheet_safe, stamp
 from opsconsole.journal.narrowing import Narrowing
@@ -150,6 +150,8 @@ def _text(narrowed: Narrowing, form: Literal["csv", "jsonl"], file: IO[bytes]) -
 
 
 def _workbook(narrowed: Narrowing, file: IO[bytes]) -> tuple[int, int]:
+    from opsconsole.journal import spreadsheets  # noqa: PLC0415 - its library is slow to load, and rarely needed
+
     with snapshot():
         note = newest_checkpoint().note
         book = spreadsheets.Workbook()

@@ -20,3 +20,4 @@ class MonitoringConfig(AppConfig):
 
         subscribe("opsconsole.monitoring.jobs.hear_of_plans", "plan.*")
         subscribe("opsconsole.monitoring.jobs.hear_of_the_journal", "journal.broken")
+        subscribe("opsconsole.monitoring.jobs.hear_of_backups", "backup.failed")

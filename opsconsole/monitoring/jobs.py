@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 WATCH = SYSTEM("monitoring")
 # Events name a plan by that word; the journal, the checklist and the pages go by the table.
-TABLE_OF = {"plan": "ops_plans"}
+TABLE_OF = {"plan": "ops_plans", "backup": "ops_backups"}
 
 # What the console sees itself and somebody has to look at: topic, how bad, in words.
 TROUBLES: dict[str, tuple[Severity, str]] = {
@@ -32,6 +32,7 @@ TROUBLES: dict[str, tuple[Severity, str]] = {
     "plan.rollback_partial": (Severity.CRITICAL, "Rolling back the plan {name} ended in part"),
     "plan.break_glass": (Severity.CRITICAL, "Somebody broke the glass for the plan {name}"),
     BROKEN: (Severity.CRITICAL, "The journal does not verify"),
+    "backup.failed": (Severity.WARNING, "The backup {name} failed"),
 }
 
 
@@ -42,6 +43,11 @@ def hear_of_plans(event: OutboxEvent) -> None:
 
 def hear_of_the_journal(event: OutboxEvent) -> None:
     """Open an incident for a journal that does not verify."""
+    _hear(event)
+
+
+def hear_of_backups(event: OutboxEvent) -> None:
+    """Open an incident for a backup that failed: a migration may wait for it."""
     _hear(event)
 
 

@@ -15,6 +15,7 @@ from opsconsole.notifications.states import Severity
 PLANS, APPROVALS, CHANGES = "plans.view_plan", "approvals.view_request", "changes.view_change"
 PAYOUTS, BANKS, ACCOUNTS = "treasury.view_payout", "treasury.view_bank", "treasury.view_account"
 JOURNAL, INCIDENTS, PEOPLE = "journal.view_entry", "monitoring.view_incident", "core.view_user"
+BACKUPS = "backups.view_backup"
 CHANNELS = "notifications.view_channel"
 PROGRAMS, MEMBERS = "loyalty.view_program", "loyalty.view_balance"
 LEDGER = "loyalty.view_transaction"
@@ -27,6 +28,7 @@ _REQUEST, _REVIEW, _CHANGE = "approvals_request_change", "approvals_review_chang
 _PAYOUT, _BANK = "treasury_payout_change", "treasury_bank_change"
 _CHECKPOINTS, _ENTRIES = "journal_checkpoint_changelist", "journal_entry_changelist"
 _INCIDENT, _USER = "monitoring_incident_change", "core_user_change"
+_BACKUP = "backups_backup_change"
 _KEY = "approvals_signerkey_change"
 _CHANNEL, _CHANNELS = "notifications_channel_change", "notifications_channel_changelist"
 _DELIVERY = "notifications_delivery_change"
@@ -150,6 +152,9 @@ register(
         "",
     ),
     Kind("journal.*", Severity.WARNING, JOURNAL, _("Journal: %(topic)s"), _ENTRIES, ""),
+    Kind("backup.verified", Severity.INFO, BACKUPS, _("Backup made and restored on trial: %(name)s"), _BACKUP),
+    Kind("backup.failed", Severity.CRITICAL, BACKUPS, _("The backup failed: %(name)s: %(why)s"), _BACKUP),
+    Kind("backup.*", Severity.INFO, BACKUPS, _("Backup: %(name)s (%(topic)s)"), _BACKUP),
     Kind("incident.opened", Severity.WARNING, INCIDENTS, _("Incident: %(title)s"), _INCIDENT),
     Kind("incident.grew_worse", Severity.CRITICAL, INCIDENTS, _("The incident grew worse: %(title)s"), _INCIDENT),
     Kind("incident.fires_again", Severity.WARNING, INCIDENTS, _("The alert fires again: %(title)s"), _INCIDENT),

@@ -12,11 +12,13 @@ class TreasuryConfig(AppConfig):
     verbose_name = _("Treasury")
 
     def ready(self) -> None:
-        """Have treasury's facts told to Prometheus, and its plan types known to the engine."""
+        """Have treasury's facts told to Prometheus, its plan types known to the engine, and its sums to backups."""
+        from opsconsole.backups import figures  # noqa: PLC0415
         from opsconsole.changes.kinds.base import register as register_changes  # noqa: PLC0415
         from opsconsole.plans.scopes import register_banks  # noqa: PLC0415
         from opsconsole.plans.types import register  # noqa: PLC0415
         from opsconsole.treasury import metrics  # noqa: F401, PLC0415 - importing it registers the facts
+        from opsconsole.treasury.backups import FIGURES  # noqa: PLC0415
         from opsconsole.treasury.changes import KINDS  # noqa: PLC0415
         from opsconsole.treasury.plan_types.failover import Failover  # noqa: PLC0415
         from opsconsole.treasury.plan_types.freeze import FreezeSubject  # noqa: PLC0415
@@ -30,3 +32,4 @@ class TreasuryConfig(AppConfig):
         register(SweepAccounts())
         register_banks(existing_codes)
         register_changes(*KINDS)
+        figures.register(*FIGURES)

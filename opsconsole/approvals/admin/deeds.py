@@ -56,7 +56,13 @@ def must_agree(action: str) -> list[Section]:
 
 def waiting(row: Model, *actions: str) -> list[Section]:
     """The deeds on this row that are asked for and have not ended; nothing where there is none."""
-    found = list(_live(row).filter(action__in=actions) if actions else _live(row))
+    live = live_on(row)
+    return requests_table(live.filter(action__in=actions) if actions else live)
+
+
+def requests_table(requests: QuerySet[Request]) -> list[Section]:
+    """These requests; nothing where there is none."""
+    found = list(requests)
     if not found:
         return []
     return [
@@ -95,7 +101,7 @@ class CarryOut(Action[Row]):
 
     def question(self, row: Row) -> Text:
         """What is done."""
-        found = _live(row).filter(status=RequestState.APPROVED, action__in=self.deeds).first()
+        found = self.asked_for(row).filter(status=RequestState.APPROVED, action__in=self.deeds).first()
         return now_("Carry this out now: %(what)s?") % {"what": found.title if found else display.NOTHING}
 
     def sections(self, actor: Actor, row: Row) -> list[Section]:
@@ -114,11 +120,16 @@ class CarryOut(Action[Row]):
             raise NothingAgreed(_("Nothing of yours is approved here."))
         return self.deeds[found.action](press, found.content, found.pk)
 
+    def asked_for(self, row: Row) -> QuerySet[Request]:
+        """The requests that count here; those about this row where nothing else is said."""
+        return live_on(row)
+
     def _approved(self, actor: Actor, row: Row) -> Request | None:
-        mine = _live(row).filter(status=RequestState.APPROVED, requested_by=actor.user, action__in=self.deeds)
+        mine = self.asked_for(row).filter(status=RequestState.APPROVED, requested_by=actor.user, action__in=self.deeds)
         return mine.order_by("expires_at").first()
 
 
-def _live(row: Model) -> QuerySet[Request]:
+def live_on(row: Model) -> QuerySet[Request]:
+    """The deeds on this row that are asked for and have not ended, the newest first."""
     found = Request.objects.filter(subject_kind=row._meta.db_table, subject_id=str(row.pk), status__in=LIVE)
     return found.select_related("requested_by").order_by("-created_at")

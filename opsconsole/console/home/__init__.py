@@ -9,8 +9,9 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from loyalty.models import Program
 from opsconsole.approvals.models import Request
-from opsconsole.console.home import figures, sections
+from opsconsole.console.home import figures, points, sections
 from opsconsole.console.home.needs import needs
 from opsconsole.console.home.sections import may_see
 from opsconsole.core.admin.base import actor_of
@@ -29,6 +30,7 @@ WIDE: Final[tuple[Part, ...]] = (
     (Incident, sections.incidents),
     (Run, sections.live_runs),
     (Run, sections.unknown_steps),
+    (Program, points.loyalty),
     (Plan, figures.plans_chart),
     (Run, figures.runs_chart),
 )

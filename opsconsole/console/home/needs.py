@@ -66,10 +66,15 @@ def _dead(count: int) -> str:
     return ngettext("notification could not be delivered", "notifications could not be delivered", count)
 
 
+def _alerts(count: int) -> str:
+    return ngettext("budget that runs out and nobody has in hand", "budgets that run out and nobody has in hand", count)
+
+
 KINDS: Final = (
     Kind("monitoring.Incident", _incidents, "bad", {"status": "open"}, {"status__exact": "open"}),
     Kind("plans.Step", _unknown, "bad", {"status": "unknown", "needs_person": True}, {"status": "unknown"}),
     Kind("approvals.Review", _reviews, "warn", {"status__in": ("open", "overdue")}, {}),
+    Kind("loyalty.BudgetAlert", _alerts, "bad", {"status": "open"}, {"status__exact": "open"}),
     Kind("treasury.Break", _breaks, "warn", {"status": "open"}, {"status__exact": "open"}),
     Kind("plans.Run", _paused, "info", {"status": "paused"}, {"status__exact": "paused"}),
     Kind("notifications.Delivery", _dead, "warn", {"status": "dead"}, {"status__exact": "dead"}),

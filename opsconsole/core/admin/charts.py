@@ -30,6 +30,8 @@ class Series:
     colour: str
     values: Sequence[float]
     shown: Sequence[Text] = ()  # the values as the table says them; whole numbers where nothing is said
+    line: bool = False  # a line, where the others are bars
+    is_limit: bool = False  # a line across the bars, which sums to nothing and alone makes no row of the table
 
 
 def chart(
@@ -41,12 +43,17 @@ def chart(
     stacked: bool = True,
     unit: str = "",
     summary: Text = "",
+    form: str = "",
+    tabs: Sequence[tuple[Text, str, bool]] = (),
     more: Link | None = None,
 ) -> Fragment:
-    """A chart; `summary` says in a line what it shows, else what each series sums to. Empty days are no rows."""
-    form = pgettext("the date format of a day in a chart", "j M")
-    labels = [date_format(day, form) for day in days]
-    told = summary or ", ".join(_sum_of(one) for one in series)
+    """A chart; `summary` says in a line what it shows, else what each series sums to. Empty days are no rows.
+
+    `form` is the date format of a label, where that is not a day; `tabs` are the stretches of time to choose from:
+    name, address, and whether it is the one that is shown.
+    """
+    labels = [date_format(day, form or pgettext("the date format of a day in a chart", "j M")) for day in days]
+    told = summary or ", ".join(_sum_of(one) for one in series if not one.is_limit)
     return Fragment(
         TEMPLATE,
         title,
@@ -55,11 +62,12 @@ def chart(
             "unit": unit,
             "data": json.dumps({"labels": labels, "datasets": [_dataset(one, kind, stacked) for one in series]}),
             "sums": told,
+            "tabs": tabs,
             "heads": [one.name for one in series],
             "rows": [
                 (label, [_said(one, place) for one in series])
                 for place, label in enumerate(labels)
-                if kind == "line" or any(one.values[place] for one in series)
+                if kind == "line" or any(one.values[place] for one in series if not one.is_limit)
             ],
         },
         more=more,
@@ -71,6 +79,11 @@ def _sum_of(one: Series) -> str:
 
 
 def _dataset(one: Series, kind: Kind, stacked: bool) -> dict[str, object]:  # noqa: FBT001 - passed on
+    if one.is_limit:
+        line = {"type": "line", "borderColor": one.colour, "borderWidth": 2, "borderDash": [6, 4], "pointRadius": 0}
+        return {"label": str(one.name), "data": list(one.values), "backgroundColor": one.colour, **line}
+    if one.line and kind == "bar":
+        return {**_dataset(one, "line", stacked), "type": "line", "order": -1}
     # unfold draws bars 4 pixels wide and on top of one another, unless the bars say otherwise.
     bars = {"stack": "all"} if stacked else {"stack": str(one.name), "grouped": True}
     return {

@@ -36,8 +36,12 @@ UUID_FORM: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # How alarming a state is; the rest is plain.
 TONES: Final[dict[str, str]] = {
-    **dict.fromkeys(("succeeded", "settled", "approved", "active", "delivered", "sealed", "alive", "consumed"), "good"),
-    **dict.fromkeys(("executing", "running", "rolling_back", "sending", "sent", "queued"), "info"),
+    **dict.fromkeys(
+        ("succeeded", "settled", "approved", "active", "delivered", "sealed", "alive", "consumed", "verified"), "good"
+    ),
+    **dict.fromkeys(
+        ("executing", "running", "rolling_back", "sending", "sent", "queued", "dumping", "checking"), "info"
+    ),
     **dict.fromkeys(("staged", "paused", "held", "partial", "rollback_partial", "returned", "due"), "warn"),
     **dict.fromkeys(("failed", "unknown", "rejected", "frozen", "dead", "silent", "broken"), "bad"),
 }
@@ -253,10 +257,17 @@ def word(key: str) -> str:
 
 def known_word(key: str) -> str:
     """The same; empty where there is none but its spelling."""
-    return str(WORDS.get(key) or KINDS.get(key) or VALUES.get(key) or "")
+    return str(WORDS.get(key) or KINDS.get(key) or VALUES.get(key) or _words.get(key) or "")
 
 
 named: Final = lazy(word, str)
+
+_words: dict[str, Text] = {}
+
+
+def register_words(words: Mapping[str, Text]) -> None:
+    """Name JSON members that only one domain has."""
+    _words.update(words)
 
 
 _names: dict[str, Callable[[str], Text]] = {}

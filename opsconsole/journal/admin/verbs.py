@@ -230,6 +230,12 @@ WORDS: Final[dict[str, Text]] = {
     "ledger.verified": _("ledger verified"),
     "ledger.broken": _("ledger does not verify"),
     "worker.faulted": _("worker came to nothing"),
+    # backups
+    "backup.asked_for": _("backup asked for"),
+    "backup.begun": _("backup begun"),
+    "backup.verified": _("backup made and restored on trial"),
+    "backup.handed_back": _("backup handed to another worker"),
+    "backup.failed": _("backup failed"),
     # the journal
     "journal.verified": _("journal verified"),
     "journal.broken": _("journal does not verify"),

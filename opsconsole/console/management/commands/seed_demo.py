@@ -7,9 +7,12 @@ from typing import Any
 
 from django.conf import settings
 
+from loyalty.models import Program
+from opsconsole.console.demo.desk import seed_desk
 from opsconsole.console.demo.money import seed_money
 from opsconsole.console.demo.people import credentials_file, seed_people
-from opsconsole.console.demo.points import seed_points
+from opsconsole.console.demo.points import NAME, seed_points
+from opsconsole.console.demo.shop import seed_shop
 from opsconsole.core.actors import SYSTEM
 from opsconsole.core.commands import ConsoleCommand
 from opsconsole.core.errors import RuleBroken
@@ -46,6 +49,9 @@ class Command(ConsoleCommand):
         people = seed_people(actor=actor)
         payouts = seed_money(bank_url=options["bank_url"], actor=actor)
         earned = seed_points(actor=actor)
+        program = Program.objects.get(name=NAME)
+        seed_shop(program)
+        seed_desk(program, actor=actor)
         if options["verbosity"] > 0:
             self.stdout.write(
                 f"{len(people)} demo users ({credentials_file()}), 3 banks, {payouts.loaded + payouts.known} payouts"

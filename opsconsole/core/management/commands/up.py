@@ -168,7 +168,7 @@ def programs(*, host: str, port: int, bank: int | None, workers: int) -> list[Pr
     found.append(Program("web", web, common | {"OPS_DB_POOL": "1", "PROMETHEUS_MULTIPROC_DIR": str(measured)}, 1))
     names = [f"worker-{number}" for number in range(1, workers + 1)]
     found += [Program(name, [python, manage, "worker"], common, 1) for name in names]
-    found.append(Program("notifier", [python, manage, "worker", "notifications"], common, 1))
+    found.append(Program("notifier", [python, manage, "worker", "notifications", "backups"], common, 1))
     return [*found, Program("scheduler", [python, manage, "scheduler"], common, 1)]
 
 

@@ -24,7 +24,10 @@ PAUSE = 1.0
 class Command(ConsoleCommand):
     """Run one worker until it is told to end; without Redis it waits for it."""
 
-    help = "Run a worker for some queues (when none is named, all but notifications, which need a worker of their own)."
+    help = (
+        "Run a worker for some queues (when none is named, all but notifications and backups, which need a worker of"
+        " their own)."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Which queues, in order of preference."""

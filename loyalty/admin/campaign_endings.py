@@ -1,0 +1,124 @@
+"""How people end a campaign: give it up, have it failed, take back what it gave."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as now_
+from django.utils.translation import gettext_lazy as _
+
+from loyalty.admin.campaign_buttons import OnCampaign
+from loyalty.campaigns import progress
+from loyalty.models import Campaign
+from loyalty.services import campaigns, undoing
+from loyalty.states import CampaignState
+from opsconsole.core.actors import Actor
+from opsconsole.core.admin import display
+from opsconsole.core.admin.actions import Press, ReasonForm, then
+from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
+
+
+class Cancel(OnCampaign):
+    """Give it up."""
+
+    name = "cancel"
+    label = _("Cancel the campaign")
+    icon = "cancel"
+    tone = "danger"
+    permission = "loyalty.launch_campaign"
+    form = ReasonForm
+    during = (CampaignState.DRAFT, CampaignState.SCHEDULED, CampaignState.RUNNING, CampaignState.PAUSED)
+
+    def question(self, row: Campaign) -> Text:
+        """That it is for good."""
+        return now_("Give %(name)s up for good? What is reserved is free again; what was awarded stays.") % {
+            "name": row.name
+        }
+
+    def typed(self, row: Campaign) -> str:
+        """Its name."""
+        return row.name
+
+    def perform(self, press: Press[Campaign]) -> Answer:
+        """Give it up."""
+        return campaigns.cancel_campaign.once(
+            press.key,
+            then(lambda _row: now_("The campaign is cancelled."), display.row_url),
+            campaign_id=press.row.pk,
+            reason=press.data["reason"],
+            actor=press.actor,
+        )
+
+
+class MarkFailed(OnCampaign):
+    """Have it failed."""
+
+    name = "fail"
+    label = _("Mark as failed")
+    icon = "report"
+    tone = "danger"
+    permission = "loyalty.launch_campaign"
+    form = ReasonForm
+    during = (CampaignState.SCHEDULED, CampaignState.RUNNING, CampaignState.PAUSED)
+
+    def question(self, row: Campaign) -> Text:
+        """That it is for good, and whether it is stuck at all."""
+        told = now_(
+            "Mark %(name)s as failed for good? Do so only if it cannot be mended: the %(points)s points it has reserved"
+            " are free again; what was awarded stays."
+        ) % {"name": row.name, "points": display.number(row.points_reserved)}
+        return told if progress.is_stuck(row) else f"{told} {now_('It is not stuck.')}"
+
+    def typed(self, row: Campaign) -> str:
+        """Its name."""
+        return row.name
+
+    def perform(self, press: Press[Campaign]) -> Answer:
+        """Have it failed."""
+        return campaigns.mark_campaign_failed.once(
+            press.key,
+            then(lambda _row: now_("The campaign is marked as failed."), display.row_url),
+            campaign_id=press.row.pk,
+            reason=press.data["reason"],
+            actor=press.actor,
+        )
+
+
+class Undo(OnCampaign):
+    """Take its awards back."""
+
+    name = "undo"
+    label = _("Undo")
+    icon = "undo"
+    tone = "danger"
+    permission = "loyalty.undo_campaign"
+    form = ReasonForm
+    during = (CampaignState.COMPLETED, CampaignState.FAILED, CampaignState.CANCELLED)
+
+    def offered(self, actor: Actor, row: Campaign) -> bool:
+        """What has awarded somebody, and was not undone yet."""
+        return super().offered(actor, row) and row.users_awarded > 0 and row.undo_asked_at is None
+
+    def question(self, row: Campaign) -> Text:
+        """What is taken back, and what is not to be had."""
+        return now_(
+            "Take back what %(name)s gave: %(points)s points of %(users)s members? Points that were spent stay spent,"
+            " and are reported."
+        ) % {
+            "name": row.name,
+            "points": display.number(row.total_points_awarded - row.points_reversed),
+            "users": display.number(row.users_awarded),
+        }
+
+    def typed(self, row: Campaign) -> str:
+        """Its name."""
+        return row.name
+
+    def perform(self, press: Press[Campaign]) -> Answer:
+        """Take them back."""
+        return undoing.request_undo.once(
+            press.key,
+            then(lambda _row: now_("A worker takes them back."), display.row_url),
+            campaign_id=press.row.pk,
+            reason=press.data["reason"],
+            actor=press.actor,
+        )

@@ -1,0 +1,1 @@
+"""Backups of the database, each restored once before it counts as one."""

@@ -16,7 +16,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("journal", "audited", "plans", "imports", "api", "scale")
+NAMES = (
+    "journal",
+    "audited",
+    "plans",
+    "imports",
+    "api",
+    "scale",
+    "loyalty_earn",
+    "loyalty_campaign",
+    "loyalty_books",
+    "loyalty_vouchers",
+    "loyalty_preview",
+)
 
 
 def main() -> int:

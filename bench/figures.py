@@ -21,6 +21,7 @@ class Figure:
     at_least: float
     again: str
     lower_is_better: bool = False
+    target: float | None = None  # in the unit, on the two cores that it is stated for: shown, and judged by nobody
 
     @property
     def ratio(self) -> float:
@@ -46,6 +47,7 @@ def print_table(figures: list[Figure]) -> None:
         ("floor", "right"),
         ("ratio", "right"),
         ("at least", "right"),
+        ("target", "right"),
         ("the floor is", "left"),
         ("again", "left"),
     ):
@@ -54,11 +56,16 @@ def print_table(figures: list[Figure]) -> None:
         colour = "green" if figure.holds else "red"
         table.add_row(
             figure.name,
-            f"{figure.value:,.1f} {figure.unit}",
-            f"{figure.floor:,.1f} {figure.unit}",
+            f"{_readable(figure.value)} {figure.unit}",
+            f"{_readable(figure.floor)} {figure.unit}",
             f"[{colour}]{figure.ratio:.2f}[/]",
             f"{figure.at_least:.2f}",
+            "" if figure.target is None else f"{'<=' if figure.lower_is_better else '>='} {figure.target:,.0f}",
             figure.floor_name,
             figure.again,
         )
     Console(width=170).print(table)
+
+
+def _readable(value: float) -> str:
+    return f"{value:,.1f}" if value >= 1 else f"{value:.3f}"

@@ -40,6 +40,8 @@ def _set_up() -> None:
     os.environ.setdefault("OPS_VAR", str(ROOT / "var" / "test"))
     os.environ.setdefault("OPS_DB_KEEP", "1")
     os.environ.setdefault("LOG_LEVEL", "WARNING")
+    # Hundreds of processes start, and each of them would compile the product anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # Workers inherit all this, but not the `-p` of pyproject.toml until it is too late.
     os.environ["PYTEST_PLUGINS"] = "tests.environment"
     if not WORKER:

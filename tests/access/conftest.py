@@ -37,6 +37,7 @@ from opsconsole.treasury.models import Break, Payout
 from opsconsole.treasury.services import payouts
 from opsconsole.treasury.services.bank_files import import_bank_file
 from opsconsole.treasury.states import PayoutState
+from tests.backups.world import verified_backup
 from tests.conftest import _make_user
 from tests.loyalty import doors as loyalty
 from tests.notifications.world import furnish
@@ -185,6 +186,7 @@ def _furnish(bank: BankProcess) -> Doors:
     return Doors(
         defaults={
             "incident_id": incident.pk,
+            "backup_id": verified_backup(people["ops"]).pk,
             "item": "metrics_checked",
             "channel_id": told.channel.pk,
             "subscription_id": told.own.pk,

@@ -39,6 +39,7 @@ WHO = (SHELL, *ROLES, NOBODY, EXPIRED)
 REFUSED = {"x": re.compile(r"denied$"), ".": re.compile(r"\w*not_found$")}
 # What can only be tried elsewhere, each with its reason.
 BY_OTHERS = {
+    "backup": "its rows are never committed, so a dump would not have them; tests/backups/test_command.py",
     "create_first_people": "there are people already; tests/identity/test_entering.py",
     "notify_test": "nobody listens behind the channel; tests/notifications/test_doors.py",
 }
@@ -148,6 +149,8 @@ def _file(folder: Path, name: str, content: bytes) -> str:
 def ready(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No demo tokens at hand; no unchanging view of committed rows, which a world that is never committed has not."""
     settings.VAR = tmp_path
+    settings.BACKUP_DIRECTORY = tmp_path / "file" / "backups"
+    (tmp_path / "file").write_bytes(b"no folder")
     for module in ("journal.verify", "journal.exports", "plans.evidence"):
         monkeypatch.setattr(f"opsconsole.{module}.snapshot", nullcontext)
     monkeypatch.setattr("loyalty.books.reconcile.snapshot", nullcontext)

@@ -40,6 +40,7 @@ from opsconsole.plans.services.freezing import CalendarDraft
 from opsconsole.treasury.models import Account, Bank, Payout
 from opsconsole.treasury.services.bank_files import import_bank_file
 from tests.admin.conftest import contents
+from tests.backups.world import verified_backup
 from tests.loyalty import doors as loyalty
 from tests.notifications.world import furnish
 from tests.treasury.bank_files.conftest import entry, statement
@@ -72,11 +73,24 @@ SEEN_BY: dict[str, set[str]] = {
     "treasury.break": SEE_PLANS,
     "treasury.transfer": SEE_PLANS,
     "loyalty.program": SEE_LOYALTY,
+    "loyalty.budgetalert": SEE_LOYALTY,
     "loyalty.campaign": SEE_LOYALTY,
     "loyalty.balance": SEE_LOYALTY,
     "loyalty.transaction": SEE_LOYALTY,
+    "loyalty.rule": SEE_LOYALTY,
+    "loyalty.tier": SEE_LOYALTY,
+    "loyalty.tiersnapshot": SEE_LOYALTY,
+    "loyalty.voucherbatch": SEE_LOYALTY,
+    "loyalty.voucher": SEE_LOYALTY,
+    "loyalty.reward": SEE_LOYALTY,
+    "loyalty.redemption": SEE_LOYALTY,
+    "loyalty.fraudhit": SEE_LOYALTY,
+    "loyalty.fraudrule": SEE_LOYALTY,
+    "loyalty.sirafeedback": SEE_LOYALTY,
+    "loyalty.dispute": SEE_LOYALTY,
     "journal.entry": SEE_PLANS | {"admin"},
     "journal.checkpoint": SEE_PLANS | {"admin"},
+    "backups.backup": {"ops", "auditor", "dev", "admin"},
     "monitoring.incident": SEE_PLANS | {"admin"},
     "monitoring.check": SEE_PLANS | {"admin"},
     "notifications.channel": {"ops", "auditor", "admin"},
@@ -146,6 +160,7 @@ def _freeze_and_watch(person: Callable[..., Actor]) -> None:
     jobs.execute_run(str(run.pk))
     calendar = CalendarDraft(name="Weekend", reason="x", plan_types=["sweep"], ends_at=timezone.now() + timedelta(1))
     freezing.create_calendar(draft=calendar, actor=person("pay_admin"))
+    verified_backup(ops)
     open_incident(title="Slow", severity=Severity.WARNING, description="", actor=ops)
     tick_item(item="metrics_checked", in_order=True, note="looked at", actor=ops)
     code = code_at(secret := new_secret(), timezone.now())

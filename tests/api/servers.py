@@ -117,7 +117,7 @@ def environment(*, database: str, redis: str, **more: str) -> dict[str, str]:
         "SECRET_KEY": settings.SECRET_KEY,
         "FIELD_ENCRYPTION_KEYS": ",".join(settings.FIELD_ENCRYPTION_KEYS),
         "JOURNAL_SIGNING_KEY": settings.JOURNAL_SIGNING_KEY,
-        "ALLOWED_HOSTS": "127.0.0.1,ops.molam.com",
+        "ALLOWED_HOSTS": "127.0.0.1,localhost,ops.molam.com",
         "LOG_LEVEL": "WARNING",
         **more,
     }

@@ -9,6 +9,7 @@ from tests.architecture.source import PACKAGES, ROOT
 
 # Command -> the file that tests it.
 TESTED = {
+    "backup": "tests/backups/test_command.py",
     "dburl": "tests/embedded/test_manage.py",
     "create_first_people": "tests/identity/test_entering.py",
     "demo": "tests/stories/test_demo.py",

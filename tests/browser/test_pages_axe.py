@@ -14,7 +14,10 @@ import pytest
 from django.contrib import admin
 from django.urls import reverse
 
-from loyalty.models import Balance, Campaign, Program
+from loyalty.models import Balance, Campaign, FraudRule, Program
+from opsconsole.backups.models import Backup
+from opsconsole.backups.services.backups import ask_for_backup
+from opsconsole.core.admin import display
 from opsconsole.core.models import WorkerHeartbeat
 from opsconsole.core.roles import ROLES
 from opsconsole.journal.jobs import seal_entries
@@ -22,6 +25,7 @@ from opsconsole.plans.models import Plan, Run
 from opsconsole.plans.services import drafts, staging
 from opsconsole.plans.types import registered
 from opsconsole.treasury.models import Account, Bank, Payout
+from tests.backups.world import failed_backup, verified_backup
 from tests.loyalty import doors as loyalty
 from tests.world import TESTER, World, add_payouts
 
@@ -32,7 +36,7 @@ RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]},
     "resultTypes": ["violations"],
 }
-EVERYTHING = ("pay_admin", "admin", "auditor", "ops_marketing")  # roles that together see every page
+EVERYTHING = ("pay_admin", "admin", "auditor", "ops_marketing", "risk_manager")  # roles that together see every page
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ PAGES: list[Callable[[Seeded], list[str]]] = [
     lambda seeded: of_plan(seeded.approved, "change", "execute"),
     lambda seeded: of_plan(seeded.executed, "change", "content", "rollback", "duplicate"),
     lambda seeded: [reverse("admin:plans_run_change", args=[seeded.run.pk])],
+    lambda _seeded: [reverse("admin:backups_backup_make"), *map(display.row_url, Backup.objects.all())],
     lambda _seeded: [f"{reverse('admin:approvals_request_changelist')}?mine=1", "/admin/plans/plan/?q=nothing-like-it"],
     lambda _seeded: [
         f"{reverse('admin:journal_entry_changelist')}?last=day&actor=ops",
@@ -85,9 +90,19 @@ PAGES: list[Callable[[Seeded], list[str]]] = [
     lambda _seeded: [reverse("admin:approvals_signerkey_register"), reverse("admin:treasury_payout_import")],
     lambda _seeded: [
         reverse("admin:loyalty_campaign_new"),
+        reverse("admin:loyalty_voucherbatch_new"),
+        reverse("admin:loyalty_voucherbatch_look-up"),
+        reverse("admin:loyalty_tier_new"),
+        reverse("admin:loyalty_rule_new-multiplier"),
         reverse("admin:loyalty_program_budget", args=[Program.objects.get(name="Club").pk]),
+        f"{reverse('admin:loyalty_program_change', args=[Program.objects.get(name='Club').pk])}?period=all",
+        f"{reverse('admin:loyalty_program_liability')}?program={Program.objects.get(name='Club').pk}&as_of=2999-01-01",
         reverse("admin:loyalty_balance_adjust", args=[Balance.objects.get(user_id="alice", program__name="Club").pk]),
         reverse("admin:loyalty_balance_change", args=[Balance.objects.get(user_id="frozen", program__name="Club").pk]),
+        reverse("admin:loyalty_dispute_new"),
+        reverse("admin:loyalty_fraudhit_dismiss-several"),
+        reverse("admin:loyalty_fraudrule_edit", args=[FraudRule.objects.get(code="shared_address").pk]),
+        reverse("admin:loyalty_fraudrule_change", args=[FraudRule.objects.get(code="frequent_earner").pk]),
         *(
             reverse("admin:loyalty_campaign_change", args=[row.pk])
             for row in Campaign.objects.filter(name__in=["Drafted", "Runs", "Done"])
@@ -127,6 +142,9 @@ def seeded(
     drafted = draft("plan-4", total="100")
     loyalty.furnish({role: person(role) for role in ROLES})
     WorkerHeartbeat.objects.create(name="worker:here:1", kind="worker", queues="plans")
+    verified_backup(person("ops"))
+    failed_backup(person("ops"))
+    ask_for_backup(reason="", actor=person("ops"))
     seal_entries()
     for one in (plan, ready, staged, drafted, run):
         one.refresh_from_db()

@@ -50,7 +50,7 @@ def furnish(people: Mapping[str, Actor], program: Program) -> tuple[dict[str, An
     campaigns.pause_campaign(campaign_id=stands.pk, reason="wait", actor=finance)
     jobs.execute_campaign(str(done.pk))
     address = "api/campaigns/<campaign_id>"
-    ids = {f"{address}/pause": runs, f"{address}/resume": stands, f"{address}/undo": done}
+    ids = {f"{address}/pause": runs, f"{address}/resume": stands, f"{address}/fail": runs, f"{address}/undo": done}
     return {"campaign_id": drafted.pk}, {door: {"campaign_id": campaign.pk} for door, campaign in ids.items()}
 
 
@@ -63,11 +63,11 @@ def bodies() -> dict[Row, dict[str, Any]]:
             "programId": str(due.program_id),
             "name": "Another",
             "bonusPoints": 5,
-            "startDate": "2999-01-01T00:00:00Z",
+            "startDate": "2199-01-01T00:00:00Z",
         },
         ("PATCH", address): {"bonusPoints": 6},
         ("POST", f"{address}/test"): {"userIds": ["alice"]},
         ("POST", f"{address}/schedule"): {},
-        **{("POST", f"{address}/{door}"): reason for door in ("pause", "resume", "cancel", "undo")},
+        **{("POST", f"{address}/{door}"): reason for door in ("pause", "resume", "cancel", "fail", "undo")},
         ("POST", "api/workers/campaign-execution"): {"campaignId": str(due.pk)},
     }

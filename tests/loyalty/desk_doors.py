@@ -11,7 +11,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from loyalty.models import Balance, BudgetAlert, FraudHit, FraudRule, Program, Rule, Voucher
-from loyalty.services import budgets, disputes, fraud_rules, points, programs, rewards, rules, vouchers
+from loyalty.services import budgets, disputes, fraud, fraud_rules, points, programs, rewards, rules, vouchers
 from loyalty.vouchers.codes import grouped
 from opsconsole.core.actors import SYSTEM, Actor
 from opsconsole.core.operations import operation
@@ -31,7 +31,7 @@ def furnish(people: Mapping[str, Actor], program: Program, alice: UUID) -> tuple
         program_id=program.pk, name="A day", kind="cap", cap_points=9_000, period_days=1, reason="x", actor=marketing
     )
     assert isinstance(cap, Rule)
-    points.earn_points(program_id=program.pk, user_id="leaver", points=5, actor=marketing)
+    leaver = points.earn_points(program_id=program.pk, user_id="leaver", points=5, actor=marketing)
     yesterday = timezone.now() - timedelta(days=1)
     dispute = disputes.open_dispute(
         balance_id=alice, ticket="12345", origin_txn_id="order-1", happened_at=yesterday, actor=marketing
@@ -39,6 +39,8 @@ def furnish(people: Mapping[str, Actor], program: Program, alice: UUID) -> tuple
     own_rules = {code: _tried(code) for code in ("frequent_earner", "frequent_redeemer")}
     looks = own_rules["frequent_redeemer"]
     fraud_rules.switch_fraud_rule(rule_id=looks, active=True, reason="seen", actor=TESTER)
+    judged = _hit(balance=leaver.balance_id, rule=looks, actor=TESTER)
+    fraud.dismiss_hits(hit_ids=[judged.pk], comment="a wedding", actor=people["risk_manager"])
     defaults = {
         "batch_id": batch.pk,
         "reward_id": reward.pk,

@@ -19,7 +19,9 @@ Row = tuple[str, str]
 def furnish(people: Mapping[str, Actor]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """The ids that stand in the addresses, and those of rows in a certain state by address."""
     marketing = people["ops_marketing"]
-    program = programs.create_program(name="Club", budget_limit=Decimal(1_000_000), actor=marketing)
+    program = programs.create_program(
+        name="Club", budget_limit=Decimal(1_000_000), points_valid_months=12, actor=marketing
+    )
 
     def enrol(user_id: str) -> Any:
         return points.earn_points(program_id=program.pk, user_id=user_id, points=900, actor=marketing).balance_id

@@ -41,7 +41,7 @@ def test_the_dispute_of_the_runbook(post: Callable[..., Any], member: Callable[.
     assert asked.json() == {
         "status": "approval_required",
         "approvalRequestId": asked.json()["approvalRequestId"],
-        "requiredRoles": ["finance_ops", "ops_marketing"],
+        "requiredRoles": ["ops_marketing", "finance_ops"],
     }
     request = asked.json()["approvalRequestId"]
     agreed = post(

@@ -209,7 +209,16 @@ def test_a_fraud_investigation(psql: Callable[..., Any], member: Callable[..., B
             updated_at = NOW()
         WHERE user_id IN ('m0');
     """)
-    assert Balance.objects.filter(is_frozen=True).get().fraud_flags[-1] == "confirmed_fraud"
+    frozen = Balance.objects.get(is_frozen=True)
+    assert (frozen.user_id, frozen.locked) == ("m0", 20_000)
+    assert frozen.fraud_flags == ["suspicious_pattern_detected", "under_investigation", "confirmed_fraud"]
+    journalled = direct("loyalty_balances")
+    assert {entry["actor"]["name"] for entry in journalled} == {"operator"}
+    assert [sorted(entry["after"].keys() - {"updated_at"}) for entry in journalled] == [
+        ["fraud_flags"],
+        ["fraud_flags"],
+        ["fraud_flags", "is_frozen", "locked"],
+    ]
 
 
 def test_what_the_migration_page_looks_for(psql: Callable[..., Any]) -> None:

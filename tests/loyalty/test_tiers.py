@@ -48,7 +48,9 @@ def define(program: Program, marketing: Actor) -> Callable[..., Tier]:
 
     def make(name: str, rank: int, threshold: int, **more: Any) -> Tier:
         facts = TierFacts(name, rank, threshold, **more)
-        return tiers.define_tier(program_id=program.pk, facts=facts, actor=marketing)
+        made = tiers.define_tier(program_id=program.pk, facts=facts, actor=marketing)
+        assert isinstance(made, Tier)
+        return made
 
     return make
 
@@ -220,7 +222,7 @@ def test_an_evaluation_is_journalled_counted_and_told(
     }
     assert OutboxEvent.objects.get(topic=EVALUATED).data["upgraded"] == 1
     assert executions()["tier_evaluator", "succeeded"] == 1
-    tiers.change_tier(tier_id=first.pk, changes={"multiplier": Decimal(2)}, reason="x", actor=SYSTEM("test"))
+    tiers.change_tier(tier_id=first.pk, changes={"threshold": 101}, reason="x", actor=SYSTEM("test"))
     assert evaluate().rule_version != done.rule_version
 
 
@@ -252,6 +254,7 @@ def test_a_tier_is_changed_with_a_reason_and_stays(
 ) -> None:
     gold = define("gold", 1, 1000)
     changed = tiers.change_tier(tier_id=gold.pk, changes={"threshold": 1200}, reason="too many", actor=marketing)
+    assert isinstance(changed, Tier)
     assert changed.threshold == 1200
     entry = Entry.objects.get(verb="tier.changed").content
     assert (entry["before"]["threshold"], entry["after"], entry["reason"]) == (1000, {"threshold": 1200}, "too many")
@@ -318,11 +321,11 @@ class TestDoors:
 
     def test_tiers_over_http(self, program: Program, api: Callable[..., APIClient]) -> None:
         client = api("ops_marketing")
-        body = {"programId": str(program.pk), "name": "Gold", "rank": 1, "threshold": 500, "multiplier": "1.5"}
+        body = {"programId": str(program.pk), "name": "Gold", "rank": 1, "threshold": 500, "multiplier": "1"}
         made = client.post("/api/tiers", body, format="json")
         assert made.status_code == 201
         assert made.json() | {"id": "", "createdAt": ""} == {
-            **body, "id": "", "createdAt": "", "windowMonths": 12, "multiplier": "1.500",
+            **body, "id": "", "createdAt": "", "windowMonths": 12, "multiplier": "1.000",
         }  # fmt: skip
         wrong = client.post("/api/tiers", {**body, "rank": 2}, format="json")
         assert wrong.status_code == 400

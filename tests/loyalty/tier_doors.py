@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from loyalty.models import Program
+from loyalty.models import Program, Tier
 from loyalty.services import tiers
 from loyalty.services.tiers import TierFacts
 from opsconsole.core.actors import Actor
@@ -15,8 +15,11 @@ Row = tuple[str, str]
 
 def furnish(people: Mapping[str, Actor], program: Program) -> dict[str, Any]:
     """The ids that stand in the addresses."""
-    facts = TierFacts("Silver", 1, 500)
-    return {"tier_id": tiers.define_tier(program_id=program.pk, facts=facts, actor=people["ops_marketing"]).pk}
+    facts, marketing = TierFacts("Silver", 1, 500), people["ops_marketing"]
+    silver = tiers.define_tier(program_id=program.pk, facts=facts, actor=marketing)
+    assert isinstance(silver, Tier)
+    tiers.evaluate_tiers(program_id=program.pk, actor=marketing)  # and there are changes of tier to be seen
+    return {"tier_id": silver.pk}
 
 
 def bodies() -> dict[Row, dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""The runbooks' own commands, as an operator pastes them into a shell."""

@@ -68,7 +68,7 @@ def run(*, scale: float) -> list[Figure]:
         ),
         Figure(
             f"tiers, nobody moves, {of}", mean(standing), mean(standing_floor), "s",
-            "the sums, compared with the tiers", 0.5, AGAIN, lower_is_better=True, target=20.0,
+            "the sums, compared with the tiers", 0.3, AGAIN, lower_is_better=True, target=20.0,
         ),
     ]  # fmt: skip
 

@@ -27,23 +27,23 @@ ACTED = (
 )
 
 QUESTIONS = {
-    "everybody": ({}, "true", 0.3),
-    "a balance": ({">=": [{"var": "points_balance"}, 900]}, "b.points_balance >= 900", 0.3),
-    "a tier": ({"==": [{"var": "tier"}, "Gold"]}, "b.tier_id = %(gold)s", 0.3),
-    "active in 30 days": ({">=": [{"var": "last_activity_at"}, {"days_ago": 30}]}, ACTED, 0.3),
-    "idle for 30 days": ({"<": [{"var": "last_activity_at"}, {"days_ago": 30}]}, f"not {ACTED}", 0.3),
+    "everybody": ({}, "true", 0.2),
+    "a balance": ({">=": [{"var": "points_balance"}, 900]}, "b.points_balance >= 900", 0.2),
+    "a tier": ({"==": [{"var": "tier"}, "Gold"]}, "b.tier_id = %(gold)s", 0.2),
+    "active in 30 days": ({">=": [{"var": "last_activity_at"}, {"days_ago": 30}]}, ACTED, 0.2),
+    "idle for 30 days": ({"<": [{"var": "last_activity_at"}, {"days_ago": 30}]}, f"not {ACTED}", 0.2),
     "earned 100 in 30 days": (
         {">=": [{"sum": {"event": "earn", "days": 30}}, 100]},
         "b.id in (select t.balance_id from loyalty_transactions t where t.event_type = 'earn'"
         f" and t.created_at >= {SINCE} group by t.balance_id having sum(t.amount) >= 100)",
-        0.3,
+        0.2,
     ),
     "gold, 2 earns in 90 days": (
         {"and": [{"==": [{"var": "tier"}, "Gold"]}, {">=": [{"count": {"event": "earn", "days": 90}}, 2]}]},
         "b.tier_id = %(gold)s and b.id in (select t.balance_id from loyalty_transactions t"
         " where t.event_type = 'earn' and t.created_at >= now() - interval '90 days'"
         " group by t.balance_id having count(*) >= 2)",
-        0.3,
+        0.2,
     ),
 }
 

@@ -66,7 +66,8 @@ class MarkFailed(OnCampaign):
             "Mark %(name)s as failed for good? Do so only if it cannot be mended: the %(points)s points it has reserved"
             " are free again; what was awarded stays."
         ) % {"name": row.name, "points": display.number(row.points_reserved)}
-        return told if progress.is_stuck(row) else f"{told} {now_('It is not stuck.')}"
+        healthy = now_("It is not stuck.")
+        return told if progress.is_stuck(row) else f"{told} {healthy}"
 
     def typed(self, row: Campaign) -> str:
         """Its name."""

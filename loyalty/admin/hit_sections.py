@@ -83,7 +83,7 @@ def why_table(hit: FraudHit) -> Table:
         usual = {"points": figure(float(hit.facts["points"])), "usual": figure(float(hit.facts["usual"]))}
         told = f"{told} {more % usual}"
     if hit.rule.kind == "address" and "address" in hit.facts:
-        told = f"{told} {now_('The address is %(address)s.') % {'address': hit.facts['address']}}"
+        told = " ".join([told, now_("The address is %(address)s.") % {"address": hit.facts["address"]}])
     changed = hit.rule_version != hit.rule.version
     columns: list[Column | Text] = [
         _("measured"),

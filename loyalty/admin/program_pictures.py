@@ -173,7 +173,7 @@ def _summary(flow: Flow) -> str:
         "gone": points(sum(bar.gone for bar in flow.bars)),
     }
     if flow.gaps:
-        told = f"{told} {now_('Months in which nothing moved are left out.')}"
+        told = " ".join([told, now_("Months in which nothing moved are left out.")])
     if not flow.sampled:
         return told
     guessed = now_("Estimated from %(rows)s transactions: there are more than can be added up for a page.")

@@ -120,5 +120,5 @@ def effect_of(rule: Rule) -> str:
     if rule.multiplier is not None:
         return now_("multiplies by %(factor)s") % {"factor": f"{rule.multiplier.normalize():f}"}
     days = rule.period_days or 0
-    told = ngettext("at most %(points)s points a day", "at most %(points)s points in %(days)s days", days)
+    told = ngettext("at most %(points)s points in %(days)s day", "at most %(points)s points in %(days)s days", days)
     return told % {"points": display.number(rule.cap_points or 0), "days": display.number(days)}

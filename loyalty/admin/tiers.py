@@ -65,6 +65,7 @@ class TierAdmin(ConsoleAdmin[Tier]):
         """How many members have each, program by program, and when that was worked out."""
         actor = actor_of(request)
         programs = access.visible_programs(actor).filter(tiers__isnull=False).distinct().order_by("name")
+        programs = programs.prefetch_related("tiers")
         narrowed = request.GET.get(OfProgram.parameter_name)
         found = [one for one in programs[:PROGRAMS_SHOWN] if narrowed in (None, "", str(one.pk))]
         known = crowds([one.pk for one in found])
@@ -138,7 +139,7 @@ def times(tier: Tier) -> str:
 
 def ladder(program: Program, crowd: Crowd) -> Table:
     """The tiers of a program, the best first, with how many members have each."""
-    rungs = sorted(Tier.objects.filter(program=program), key=lambda tier: -tier.rank)
+    rungs = sorted(program.tiers.all(), key=lambda tier: -tier.rank)
     rows = [
         [
             display.row_link(tier),

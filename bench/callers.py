@@ -1,4 +1,4 @@
-"""`python -m bench.callers`: so many callers of one door, each with a connection that stays open, in one light process.
+"""`python -m bench.callers`: so many callers of one door, each keeping a connection for a while, in one light process.
 
 Reads what to call as JSON from stdin, and tells how it went as JSON on stdout. Each caller sends its next request when
 it has the answer to the last one. They take turns at sockets that never block, and no HTTP library stands between: the
@@ -22,6 +22,7 @@ from typing import Any
 from bench.processes import ROOT
 
 SEED = 4
+RENEWED = 50  # calls on one connection: the kernel deals them out to the server's processes by chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +63,29 @@ def answers(calls: Calls) -> Answers:
 class _Caller:
     """One connection, and the request that is under way on it."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, port: int, ready: selectors.BaseSelector) -> None:
+        self.port, self.ready = port, ready
         self.got = b""
         self.began = 0.0
+        self.calls = 0
+        self._connect()
+
+    def _connect(self) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", self.port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.ready.register(self.socket, selectors.EVENT_READ, self)
+
+    def close(self) -> None:
+        """Hang up."""
+        self.ready.unregister(self.socket)
+        self.socket.close()
 
     def send(self, request: bytes) -> None:
         self.got = b""
+        self.calls += 1
+        if self.calls % RENEWED == 0:
+            self.close()
+            self._connect()
         self.began = time.perf_counter()
         self.socket.sendall(request)
 
@@ -101,11 +117,10 @@ def call(calls: Calls) -> Answers:
         body = calls.body.replace("{n}", number).replace("{m}", member)
         return f"{head.replace('{n}', number)}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
-    callers = [_Caller(calls.port) for _ in range(calls.callers)]
     taken: list[float] = []
     with selectors.DefaultSelector() as ready:
+        callers = [_Caller(calls.port, ready) for _ in range(calls.callers)]
         for caller in callers:
-            ready.register(caller.socket, selectors.EVENT_READ, caller)
             caller.send(request())
         begin = time.perf_counter() + calls.warm_up
         end = begin + calls.seconds
@@ -120,8 +135,8 @@ def call(calls: Calls) -> Answers:
                 if begin <= now < end:
                     taken.append((now - caller.began) * 1000)
                 caller.send(request())
-    for caller in callers:
-        caller.socket.close()
+        for caller in callers:
+            caller.close()
     taken.sort()
     return Answers(len(taken) / calls.seconds, taken[len(taken) // 2], taken[int(len(taken) * 0.99)], next(numbers))
 

@@ -98,9 +98,10 @@ def asked_about(named: str, row: Tier | Rule) -> QuerySet[Request]:
 
 def asked_table(actor: Actor) -> list[Section]:
     """What is asked for in the programs that the actor sees, and where it is carried out; nothing without any."""
-    names = {str(pk): name for pk, name in access.visible_programs(actor).values_list("pk", "name")}
-    kind = Program._meta.db_table
-    live = Request.objects.filter(subject_kind=kind, subject_id__in=names, action=RATE, status__in=LIVE)
+    live = Request.objects.filter(subject_kind=Program._meta.db_table, action=RATE, status__in=LIVE)
+    found = list(live.select_related("requested_by").order_by("-created_at"))
+    seen = access.visible_programs(actor).filter(pk__in={one.subject_id for one in found}) if found else []
+    names = {str(program.pk): program.name for program in seen}
     rows = [
         [
             display.row_link(one),
@@ -109,7 +110,8 @@ def asked_table(actor: Actor) -> list[Section]:
             display.moment(one.expires_at),
             display.row_link_of(Program, one.subject_id, names[one.subject_id]),
         ]
-        for one in live.select_related("requested_by").order_by("-created_at")
+        for one in found
+        if one.subject_id in names
     ]
     columns = [_("what"), _("asked by"), _("state"), _("until"), _("carried out on the page of")]
     return [Table(_("Asked for"), columns, rows)] if rows else []

@@ -34,7 +34,7 @@ from opsconsole.core.admin.filters import Since
 from opsconsole.core.admin.pages import Column, Facts, Link, Section, Table
 from opsconsole.core.texts import Text
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
-from opsconsole.journal.selectors import entries_of
+from opsconsole.journal.selectors import NEWEST_FIRST, entries_of
 
 PROGRAMS_SHOWN: Final = 20
 MOVES_SHOWN: Final = 10
@@ -172,9 +172,11 @@ def ladder(program: Program, crowd: Crowd) -> Table:
 def evaluations(programs: Sequence[Program]) -> Table:
     """The last evaluation of each program, and whether one is asked for."""
     asked = set(programs_asked_for(ASKED, EVALUATED))
+    done_last = entries_of(*programs).filter(verb=EVALUATED).order_by("subject_id", *NEWEST_FIRST)
+    lasts = {entry.subject_id: entry for entry in done_last.distinct("subject_id")}
     rows = []
     for program in programs:
-        last = entries_of(program).filter(verb=EVALUATED).first()
+        last = lasts.get(str(program.pk))
         done = last.content["after"] if last else {}
         waits = display.label(_("a worker is asked"), "info") if program.pk in asked else display.NOTHING
         rows.append([display.row_link(program), display.moment(last.at if last else None), waits, *_counted(done)])

@@ -38,8 +38,9 @@ def start(readable: None, place: Path) -> Callable[..., subprocess.Popen[str]]:
             **more,
         }
         env.pop("OPSCONSOLE_TOKEN", None)
+        # What runs in the background of a script does not hear Ctrl-C, and neither would its children.
         return subprocess.Popen(
-            [sys.executable, ROOT / "manage.py", "backup", *arguments],
+            ["env", "--default-signal=INT", sys.executable, ROOT / "manage.py", "backup", *arguments],
             env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 

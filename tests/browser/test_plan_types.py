@@ -174,4 +174,4 @@ def test_an_auditor_sees_everything_and_changes_nothing(
             )
             assert sent.status == 403, action
     # Their own password and tokens; and what reads, and is journalled when it is pressed.
-    assert buttons <= {"password", "new", "end", "export", "verify", "evidence"}, buttons
+    assert buttons <= {"password", "new", "end", "export", "verify", "evidence", "look-up"}, buttons

@@ -280,7 +280,7 @@ class TestRules:
         client = browse("ops_marketing")
         press(client, Rule, "new-cap", program=program.pk, name="A day", cap_points=1000, period_days=1)
         cap = Rule.objects.get()
-        assert "at most 1,000 points a day" in shown(client, Rule)
+        assert "at most 1,000 points in 1 day" in shown(client, Rule)
         assert "The rule is changed." in press(client, cap, "edit", cap_points=900).content.decode()
         press(client, cap, "switch-off")
         assert "switched off" in shown(client, cap)

@@ -35,7 +35,10 @@ from tests.world import World
 
 RUNNERS = {"pay_admin", "finance_ops", "ops"}
 TAKEN_AWAY = ("journal_entry_export", "journal_entry_download")  # what an auditor may carry home
-LOOKED_UP = ("loyalty_voucherbatch_look-up", "loyalty_voucher_look-up")  # by POST, since a code has no place in an address
+LOOKED_UP = (
+    "loyalty_voucherbatch_look-up",
+    "loyalty_voucher_look-up",
+)  # by POST, since a code has no place in an address
 OWN = ("knox_authtoken_new", "knox_authtoken_end", "knox_authtoken_password")  # what people do for themselves
 
 

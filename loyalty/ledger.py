@@ -6,10 +6,9 @@ taken after the program's would be in the wrong order. A journal entry comes bef
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -27,13 +26,14 @@ from loyalty.errors import (
     PointsInvalid,
     PointsRefused,
     PointsShort,
+    ProgramNotFound,
     ProgramSuspended,
     ReversalRefused,
 )
 from loyalty.states import EventType
 from opsconsole.core.database import the_row
 from opsconsole.core.errors import DomainError
-from opsconsole.core.operations import assert_in_operation
+from opsconsole.core.operations import assert_in_operation, told_to_the_database
 from opsconsole.core.texts import Text
 
 MOST_POINTS: Final = 1_000_000_000_000  # of one movement: what is more is a mistake, whoever types it
@@ -53,62 +53,56 @@ class Posted:
 
 
 @dataclass(frozen=True, slots=True)
-class Cap:
-    """No more than `points` earned by a member since a time."""
-
-    points: int
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Movement:
-    """Points of one member, in or out, and what is known of where they come from."""
+    """An earn or a redemption of one member: so many points, or what a purchase is worth."""
 
     user_id: str
     event: EventType
-    points: int
-    purchase: Decimal | None = None
+    points: int | None
+    spent: Decimal | None = None
     origin_txn_id: str | None = None
     key: str | None = None
     ip_address: str | None = None
-    reason: str | None = None
-    at: datetime | None = None
 
 
-def record_movement(program_id: UUID, moved: Movement, *, caps: Sequence[Cap] = ()) -> Posted:
+def record_movement(program_id: UUID, moved: Movement) -> Posted:
     """Write one movement, once under its key; an earn enrols a member who is new.
 
+    A purchase is worth the program's rate x the multipliers of its rules x that of the member's tier, cut to whole
+    points and then to what the rules' caps leave. An earn of which they leave nothing has no transaction.
+
     The same key with the same content gets the first movement again. Raises KeyTaken for other content under the key,
-    MemberNotFound, and what the ledger refuses: MemberFrozen, ProgramSuspended, BudgetExhausted, PointsShort. An earn
-    of which a cap leaves nothing has no transaction.
+    ProgramNotFound, MemberNotFound, PointsInvalid for a purchase that is worth nothing or beyond measure, and what the
+    ledger refuses: MemberFrozen, ProgramSuspended, BudgetExhausted, PointsShort.
     """
-    assert_in_operation()
     with refusals():
         state, transaction, balance, points, total, held = the_row(
-            "select state, transaction, balance, points, total, held from loyalty_record("
+            "select state, transaction, balance, points, total, held from loyalty_move("
             "%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
+                *told_to_the_database(),
                 program_id,
                 moved.user_id,
                 moved.event.value,
                 moved.points,
-                moved.purchase,
+                moved.spent,
                 moved.origin_txn_id,
                 moved.key,
                 moved.ip_address,
-                moved.reason,
-                moved.at,
-                [cap.points for cap in caps] or None,
-                [cap.since for cap in caps] or None,
+                MOST_POINTS,
             ],
         )
     match state:
-        case "unknown":
+        case "no program":
+            raise ProgramNotFound(_("There is no such program."), program=str(program_id))
+        case "no member":
             raise MemberNotFound(format_lazy(_("There is no member {member} in this program."), member=moved.user_id))
         case "mismatch":
             raise KeyTaken(_("This key was used for something else."), key=moved.key, transaction=str(transaction))
-        case "capped":
-            return Posted(None, balance, 0, 0, 0)
+        case "nothing":
+            raise PointsInvalid(_("This earns no points."), errors={"points": [_("must be more than 0")]})
+        case "too much":
+            raise _beyond_measure()
         case _:
             return Posted(transaction, balance, points, total, held, replayed=state == "replayed")
 
@@ -130,10 +124,14 @@ def insert_one(balance_id: UUID, **facts: Any) -> UUID:
 def readable(amount: int) -> int:
     """The amount, if a movement may have it; raises PointsInvalid."""
     if amount == 0 or abs(amount) > MOST_POINTS:
-        raise PointsInvalid(
-            format_lazy(_("An amount is 1 to {most} points."), most=MOST_POINTS), errors={"amount": [_("out of range")]}
-        )
+        raise _beyond_measure()
     return amount
+
+
+def _beyond_measure() -> PointsInvalid:
+    return PointsInvalid(
+        format_lazy(_("An amount is 1 to {most} points."), most=MOST_POINTS), errors={"amount": [_("out of range")]}
+    )
 
 
 _TOLD: Final[Mapping[str, tuple[type[DomainError], Text]]] = {

@@ -22,6 +22,7 @@ urlpatterns = [
     path("metrics", health.metrics, name="metrics"),
     path("api/schema", SpectacularAPIView.as_view(http_method_names=READ_ONLY), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema", http_method_names=READ_ONLY), name="docs"),
+    path("api/", include("loyalty.urls")),  # first: addresses are tried in turn, and tills earn all day
     path("api/", include("opsconsole.journal.urls")),
     path("api/", include("opsconsole.approvals.urls")),
     path("api/", include("opsconsole.changes.urls")),
@@ -32,7 +33,6 @@ urlpatterns = [
     path("api/notifications/", include("opsconsole.notifications.urls")),
     path("api/ops/", include("opsconsole.treasury.urls")),
     path("api/ops/", include("opsconsole.plans.urls")),
-    path("api/", include("loyalty.urls")),
 ]
 
 handler400 = "opsconsole.core.problems.bad_request"

@@ -55,10 +55,10 @@ def section(title: Text, parts: Sequence[Part], total: int, *, more: Link | None
 
 
 def percent(count: int, total: int) -> int:
-    """Whole percents; a few are not none, and all but a few are not all."""
+    """Whole percents, rounded; a few are not none, and all but a few are not all."""
     if total <= 0 or count <= 0:
         return 0
-    return 100 if count >= total else min(max(count * 100 // total, 1), 99)
+    return 100 if count >= total else min(max((count * 200 + total) // (2 * total), 1), 99)
 
 
 def _strip(parts: Sequence[Part], total: int) -> dict[str, object]:

@@ -29,6 +29,7 @@ from loyalty.admin.program_buttons import (
 )
 from loyalty.admin.program_pictures import budget, burn, decision, outlook, points
 from loyalty.admin.rules import effect_of
+from loyalty.admin.tiers import times
 from loyalty.models import Balance, Campaign, Program, Rule, Tier
 from opsconsole.approvals.admin.deeds import waiting
 from opsconsole.core.actors import Actor
@@ -175,7 +176,7 @@ def tiers_table(program: Program) -> Table:
         _("Tiers"),
         [_("tier"), Column(_("from"), right=True), Column(_("earns"), right=True)],
         [
-            [display.row_link(tier), display.number(tier.threshold), f"x {tier.multiplier.normalize():f}"]
+            [display.row_link(tier), display.number(tier.threshold), times(tier)]
             for tier in Tier.objects.filter(program=program).order_by("rank")
         ],
         empty=_("It has no tiers."),

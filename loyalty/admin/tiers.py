@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.formats import localize
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
@@ -134,7 +135,7 @@ def window_of(tier: Tier) -> str:
 
 def times(tier: Tier) -> str:
     """What its members earn."""
-    return f"x {tier.multiplier.normalize():f}"
+    return f"x {localize(tier.multiplier.normalize())}"
 
 
 def ladder(program: Program, crowd: Crowd) -> Table:

@@ -58,14 +58,14 @@ class _Movement(LoyaltyView):
     def answer(self, posted: Posted) -> Response:
         """201 for a new movement, 200 for one that was there before or came to nothing."""
         body = {
-            "transaction_id": posted.transaction_id,
-            "balance_id": posted.balance_id,
+            "transactionId": posted.transaction_id,
+            "balanceId": posted.balance_id,
             "points": posted.points,
-            "points_balance": posted.balance,
+            "pointsBalance": posted.balance,
             "locked": posted.locked,
         }
         status = 200 if posted.replayed or posted.transaction_id is None else 201
-        return self.respond(Answer(status, dict(PostedSerializer(body).data), replayed=posted.replayed))
+        return self.respond(Answer(status, body, replayed=posted.replayed))
 
 
 class Earn(_Movement):

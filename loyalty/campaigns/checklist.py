@@ -113,9 +113,9 @@ def _before(campaign: Campaign, program: Program) -> Iterator[Item]:
         _("Start, end and window are in order, and the end lies ahead"),
         wrong.isdisjoint({"start_date", "end_date", "window_start", "window_end"}) and not _is_over(campaign),
         format_lazy(
-            _("{start} to {end}"),
+            _("{start}, without an end") if campaign.end_date is None else _("{start} to {end}"),
             start=f"{campaign.start_date:%Y-%m-%d %H:%M %Z}",
-            end="-" if campaign.end_date is None else f"{campaign.end_date:%Y-%m-%d %H:%M %Z}",
+            end="" if campaign.end_date is None else f"{campaign.end_date:%Y-%m-%d %H:%M %Z}",
         ),
     )
     yield Item(

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
-from loyalty import access, adjusting, earning, ledger
+from loyalty import access, adjusting, ledger
 from loyalty.errors import PointsInvalid
 from loyalty.ledger import Movement, Posted
 from loyalty.models import Balance, Transaction
@@ -16,14 +16,14 @@ from loyalty.reasons import said
 from loyalty.states import EventType
 from opsconsole.approvals.gate import Asked
 from opsconsole.core.actors import Actor
-from opsconsole.core.operations import operation
+from opsconsole.core.operations import one_statement, operation
 from opsconsole.core.outbox import emit
 from opsconsole.journal.record import record
 
 ADJUST_ALONE: Final = adjusting.ADJUST_ALONE
 
 
-@operation
+@one_statement
 def earn_points(
     *,
     program_id: UUID,
@@ -44,27 +44,23 @@ def earn_points(
         raise PointsInvalid(
             _("An earn says either the points or what was spent."), errors={"points": [_("either this or spent")]}
         )
-    terms = earning.terms_of(program_id, user_id)
-    if spent is not None:
-        points = terms.points_for(spent)
-    if points is None or points <= 0:
+    if points is not None and points <= 0:
         raise PointsInvalid(_("This earns no points."), errors={"points": [_("must be more than 0")]})
     return ledger.record_movement(
         program_id,
         Movement(
             user_id=user_id,
             event=EventType.EARN,
-            points=ledger.readable(points),
-            purchase=spent,
+            points=None if points is None else ledger.readable(points),
+            spent=spent,
             origin_txn_id=origin_txn_id,
             key=key,
             ip_address=ip_address,
         ),
-        caps=terms.caps if spent is not None else (),
     )
 
 
-@operation
+@one_statement
 def redeem_points(
     *,
     program_id: UUID,
@@ -76,11 +72,11 @@ def redeem_points(
     actor: Actor,
 ) -> Posted:
     """Take points that a member spends; raises ProgramNotFound, Denied, PointsShort and what the ledger refuses."""
-    program = access.program_to_use(actor, program_id, "loyalty.redeem_points")
+    access.require_use(actor, program_id, "loyalty.redeem_points")
     if points <= 0:
         raise PointsInvalid(_("This redeems no points."), errors={"points": [_("must be more than 0")]})
     return ledger.record_movement(
-        program.pk,
+        program_id,
         Movement(
             user_id=user_id,
             event=EventType.REDEEM,

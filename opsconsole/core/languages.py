@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from django.conf import settings
 from django.http import HttpRequest
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 
-API: Final = "/api/"
+from opsconsole.core.browsers import API
 
 
 class LanguageMiddleware(LocaleMiddleware):

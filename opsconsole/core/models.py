@@ -76,7 +76,10 @@ class User(AbstractUser):
 
     def has_perm(self, perm: str, obj: Any = None) -> bool:
         """Whether a role or a grant gives the right; when narrowed, one of the roles that are left."""
-        return super().has_perm(perm, obj) and (self.within is None or self._carries(perm, obj))
+        # Django imports every backend anew to ask it what stands here.
+        known = self.__dict__.get("_perm_cache") if obj is None and self.is_active else None
+        held = super().has_perm(perm, obj) if known is None else perm in known
+        return held and (self.within is None or self._carries(perm, obj))
 
     def _carries(self, perm: str, obj: Any) -> bool:
         """Whether the right comes from a role that is left, or was granted on this object to the person or to one."""

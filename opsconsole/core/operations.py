@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, cast
@@ -48,7 +49,7 @@ class Operation(Generic[P, R]):
         token = _current.set((self.name, actor))
         try:
             with transaction.atomic(durable=True):
-                _tell_the_database(self.name, actor)
+                _tell_the_database()
                 return self._served(*args, **kwargs)
         finally:
             _current.reset(token)
@@ -78,7 +79,7 @@ class Operation(Generic[P, R]):
                 stored = claim(key)
                 if stored is not None:
                     return stored
-                _tell_the_database(self.name, actor)
+                _tell_the_database()
                 answer = render(self._served(*args, **kwargs))
                 remember(key, answer)
                 return answer
@@ -86,9 +87,37 @@ class Operation(Generic[P, R]):
             _current.reset(token)
 
 
+class OneStatement(Operation[P, R]):
+    """A service that writes by one statement, which is a transaction of its own; made by `one_statement`."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the service; its statement carries what the database is told."""
+        actor = self._author(kwargs)
+        token = _current.set((self.name, actor))
+        try:
+            with _nothing_open():
+                return self._served(*args, **kwargs)
+        finally:
+            _current.reset(token)
+
+
+def _nothing_open() -> AbstractContextManager[object]:
+    # Inside another transaction it is as durable as any operation: refused, or in a test a savepoint.
+    return transaction.atomic(durable=True) if connection.in_atomic_block else nullcontext()
+
+
 def operation(service: Callable[P, R]) -> Operation[P, R]:
     """Make a keyword-only function that takes an `actor` a public service."""
     return Operation(service)
+
+
+def one_statement(service: Callable[P, R]) -> OneStatement[P, R]:
+    """Make a service an operation without BEGIN and COMMIT, for what people wait for at a till.
+
+    It may read before, and writes by one statement that is given `told_to_the_database()`. Whatever joins an operation
+    to write refuses to here.
+    """
+    return OneStatement(service)
 
 
 def assert_in_operation() -> None:
@@ -105,10 +134,22 @@ def current_actor() -> Actor:
     return running[1]
 
 
-def _tell_the_database(name: str, actor: Actor) -> None:
+def told_to_the_database() -> tuple[str, str, str]:
+    """What a statement tells its session of the operation it belongs to: its name, the actor's id, the request's.
+
+    Raises RuntimeError outside an operation.
+    """
+    running = _current.get()
+    if running is None:
+        raise RuntimeError("this writes, and may only be called inside an operation")
+    name, actor = running
+    return name, actor.id, current_request_id()
+
+
+def _tell_the_database() -> None:
     # Local to the transaction: gone after commit, rollback and the return to a pool.
     the_row(
         "select set_config('ops.context', %s, true), set_config('ops.actor', %s, true),"
         " set_config('ops.request_id', %s, true)",
-        [name, actor.id, current_request_id()],
+        told_to_the_database(),
     )

@@ -270,6 +270,7 @@ function readable(canvas) {
   const unit = canvas.dataset.unit ? `\u00a0${canvas.dataset.unit}` : "";
   chart.options.locale = language;
   chart.options.scales.y.ticks.callback = (value) => figures.format(value) + unit;
+  if (chart.data.datasets.every((one) => one.data.every(Number.isInteger))) chart.options.scales.y.ticks.precision = 0;
   chart.update();
 }
 

@@ -92,8 +92,13 @@ def _dataset(one: Series, kind: Kind, stacked: bool) -> dict[str, object]:  # no
         "displayYAxis": True,
         "maxTicksXLimit": 8,
         "backgroundColor": one.colour,
-        **({"borderColor": one.colour} if kind == "line" else {"maxBarThickness": 10, **bars}),
+        **({"borderColor": one.colour, **_dot(one)} if kind == "line" else {"maxBarThickness": 10, **bars}),
     }
+
+
+def _dot(one: Series) -> dict[str, object]:
+    # A line through one day is no line.
+    return {"pointRadius": 4, "pointStyle": "circle"} if len(one.values) == 1 else {}
 
 
 def _said(one: Series, place: int) -> Text:

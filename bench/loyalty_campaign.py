@@ -44,7 +44,7 @@ def run(*, scale: float) -> list[Figure]:
             before = _floors(db, program)
             campaign = _agreed_to(program, members)
             quiet(db)
-            frozen, awarded = _carried_out(campaign)
+            frozen, done = _carried_out(campaign)
             after = _floors(db, program)
         counted = seconds(lambda: _given(campaign))
         given, second = _given(campaign), seconds(lambda: execute_campaign(str(campaign.pk)))
@@ -56,11 +56,15 @@ def run(*, scale: float) -> list[Figure]:
     of = f"{members:,} members"
     return [
         Figure(
-            f"campaign of {of}, to its end", awarded, awarding, "s", "bare INSERT ... SELECT and UPDATE", 0.66, AGAIN,
-            lower_is_better=True, target=25.0,
+            f"campaign of {of}, from the word to its end", done, freezing + awarding, "s", "frozen and awarded, bare",
+            0.6, AGAIN, lower_is_better=True, target=25.0,
         ),
         Figure(
-            f"campaign of {of}, audience frozen", frozen, freezing, "s", "bare INSERT ... SELECT row_number()", 0.5,
+            f"campaign of {of}, awarded", done - frozen, awarding, "s", "bare INSERT ... SELECT and UPDATE", 0.66,
+            AGAIN, lower_is_better=True,
+        ),
+        Figure(
+            f"campaign of {of}, audience frozen", frozen, freezing, "s", "bare INSERT ... SELECT row_number()", 0.4,
             AGAIN, lower_is_better=True, target=5.0,
         ),
         Figure(

@@ -127,6 +127,12 @@ class BudgetExhausted(RuleBroken):
     code = "program_budget_exhausted"
 
 
+class CapReached(RuleBroken):
+    """A rule caps what a member earns, and leaves fewer points than these."""
+
+    code = "rule_caps_earns"
+
+
 class PointsShort(RuleBroken):
     """The member has fewer points than this takes, or too many of them are locked."""
 

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from loyalty.errors import (
     BudgetExhausted,
     CampaignHalted,
+    CapReached,
     KeyTaken,
     MemberFrozen,
     MemberNotFound,
@@ -69,7 +70,8 @@ def record_movement(program_id: UUID, moved: Movement) -> Posted:
     """Write one movement, once under its key; an earn enrols a member who is new.
 
     A purchase is worth the program's rate x the multipliers of its rules x that of the member's tier, cut to whole
-    points and then to what the rules' caps leave. An earn of which they leave nothing has no transaction.
+    points and then to what the rules' caps leave; where they leave nothing there is no transaction. Points that are
+    given as such are not cut: more than the caps leave is refused (CapReached).
 
     The same key with the same content gets the first movement again. Raises KeyTaken for other content under the key,
     ProgramNotFound, MemberNotFound, PointsInvalid for a purchase that is worth nothing or beyond measure, and what the
@@ -141,6 +143,7 @@ _TOLD: Final[Mapping[str, tuple[type[DomainError], Text]]] = {
     "balance_is_frozen": (MemberFrozen, _("The member is frozen: nothing is earned or redeemed.")),
     "points_cover_locked": (PointsShort, _("The member does not have so many points that are not locked.")),
     "campaign_is_not_running": (CampaignHalted, _("The campaign awards nothing now.")),
+    "rule_caps_earns": (CapReached, _("A rule caps what a member earns, and leaves fewer points than these.")),
     "loyalty_keys_pkey": (KeyTaken, _("This key was used for something else.")),
     "reversal_of_a_transaction": (ReversalRefused, _("This transaction cannot be taken back.")),
     "reversal_of_same_member": (ReversalRefused, _("This transaction is another member's.")),

@@ -52,7 +52,7 @@ MOVE: Final = f"""
         where b.program_id = its_program and b.user_id = who for no key update of b;
 
       points := asked;
-      if spent is not null then
+      if event = 'earn' then
         worth := worth * coalesce(tier, 1);
         for rule in
           select r.kind, r.multiplier, r.cap_points, now() - make_interval(days => r.period_days) as counted_from
@@ -67,12 +67,14 @@ MOVE: Final = f"""
             since := since || rule.counted_from;
           end if;
         end loop;
-        worth := floor(spent * worth);
-        if worth < 1 or worth > most then
-          state := case when worth < 1 then 'nothing' else 'too much' end;
-          return;
+        if spent is not null then
+          worth := floor(spent * worth);
+          if worth < 1 or worth > most then
+            state := case when worth < 1 then 'nothing' else 'too much' end;
+            return;
+          end if;
+          points := worth;
         end if;
-        points := worth;
       end if;
 
       if balance is null then
@@ -90,6 +92,10 @@ MOVE: Final = f"""
           select sum(t.amount) from loyalty_transactions t
           where t.balance_id = balance and t.event_type = 'earn' and t.created_at >= since[at]), 0));
       end loop;
+      if spent is null and points < asked then
+        perform public.loyalty_refuse('a rule leaves ' || greatest(points, 0) || ' points', 'rule_caps_earns',
+          'loyalty_rules');
+      end if;
       if points <= 0 and caps is not null then
         state := 'capped';
         points := 0;

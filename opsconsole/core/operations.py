@@ -60,6 +60,8 @@ class Operation(Generic[P, R]):
             return self.service(*args, **kwargs)
 
     def _author(self, kwargs: Mapping[str, Any]) -> Actor:
+        if (running := _current.get()) is not None:
+            raise RuntimeError(f"{self.name} is called inside {running[0]}; services never call services")
         if not isinstance(kwargs.get("actor"), Actor):
             raise TypeError(f"{self.name} takes an actor: who does it is never left out")
         return cast(Actor, kwargs["actor"])

@@ -45,6 +45,16 @@ def test_no_script_but_our_files(inside: Client, path: str) -> None:
     assert not [value for values in policy.values() for value in values if value == "*" or "://" in value]
 
 
+@pytest.mark.parametrize("path", ["/api/ops/plans", "/api/programs", "/api/nothing-here"])
+def test_a_door_knows_no_cookie_and_a_browser_that_shows_its_answer_loads_nothing(inside: Client, path: str) -> None:
+    answer = inside.get(path)
+    assert answer.status_code in (401, 404)
+    assert policy_of(answer) == {"default-src": ["'none'"], "frame-ancestors": ["'none'"]}
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert not answer.cookies
+
+
 @pytest.mark.parametrize("path", ["/admin/", "/admin/login/", "/admin/journal/entry/", "/api/docs"])
 def test_no_page_has_a_script_in_it(inside: Client, path: str) -> None:
     page = Client() if path == "/admin/login/" else inside

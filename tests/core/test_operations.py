@@ -9,9 +9,16 @@ import pytest
 from django.db import connection, transaction
 
 from opsconsole.core.actors import SYSTEM, Actor
+from opsconsole.core.database import the_row
 from opsconsole.core.idempotency import Answer, KeyMalformed, RequestKey, fingerprint
 from opsconsole.core.models import IdempotencyKey, WorkerHeartbeat
-from opsconsole.core.operations import assert_in_operation, current_actor, operation
+from opsconsole.core.operations import (
+    assert_in_operation,
+    current_actor,
+    one_statement,
+    operation,
+    told_to_the_database,
+)
 from opsconsole.core.requests import bind_request_id
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,6 +59,51 @@ def who(*, actor: Actor) -> Actor:
     """The author."""
     assert_in_operation()
     return current_actor()
+
+
+@one_statement
+def note_at_once(*, name: str, actor: Actor) -> tuple[str, str, str]:
+    """Write a row and say what the database knows, in one statement."""
+    facts = the_row(
+        "with told as materialized (select set_config('ops.context', %s, true) as context,"
+        " set_config('ops.actor', %s, true) as actor, set_config('ops.request_id', %s, true) as request),"
+        " written as (insert into core_worker_heartbeats (name, kind, queues) values (%s, 'test', '') returning name)"
+        " select context, actor, request from told, written",
+        [*told_to_the_database(), name],
+    )
+    return facts[0], facts[1], facts[2]
+
+
+@one_statement
+def note_at_once_and_join(*, actor: Actor) -> None:
+    """Join an operation to write, which one statement is none of."""
+    assert_in_operation()
+
+
+@one_statement
+def note_at_once_twice(*, actor: Actor) -> None:
+    """Call another service, which services do not."""
+    note(name="inner", actor=actor)
+
+
+def test_one_statement_is_a_transaction_of_its_own() -> None:
+    bind_request_id("request-8")
+    knows = ("tests.core.test_operations.note_at_once", "system:test", "request-8")
+    assert note_at_once(name="a", actor=TESTER) == knows
+    assert told() == ("", "", "")
+    assert WorkerHeartbeat.objects.filter(name="a").exists()
+    with pytest.raises(TypeError, match="takes an actor"):
+        note_at_once(name="b", actor=None)  # type: ignore[arg-type]
+
+
+def test_one_statement_is_as_durable_as_an_operation() -> None:
+    with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
+        note_at_once(name="a", actor=TESTER)
+    with pytest.raises(RuntimeError):
+        note_at_once_and_join(actor=TESTER)
+    with pytest.raises(RuntimeError, match="services never call services"):
+        note_at_once_twice(actor=TESTER)
+    assert not WorkerHeartbeat.objects.exists()
 
 
 def test_the_database_knows_the_service_the_actor_and_the_request() -> None:

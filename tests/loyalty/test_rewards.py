@@ -251,6 +251,13 @@ def test_a_cap_holds_at_once(program: Program, marketing: Actor, api: Callable[.
     ]
     assert spent == [10, 5, 0]
     client = api("ops_marketing")
+    earn = f"/api/programs/{program.pk}/earn"
+    for member in ("alice", "new"):  # points that are given as such are not cut, and nobody is enrolled for nothing
+        refused = client.post(earn, {"userId": member, "points": 16}, format="json")
+        assert (refused.status_code, refused.json()["code"]) == (422, "rule_caps_earns")
+    assert not Balance.objects.filter(user_id="new").exists()
+    assert client.post(earn, {"userId": "new", "points": 15}, format="json").status_code == 201
+    assert client.post(earn, {"userId": "new", "spent": "9.00"}, format="json").json()["pointsBalance"] == 15
     off = client.patch(f"/api/rules/{cap.pk}", {"active": False, "reason": "complaints"}, format="json")
     assert (off.status_code, off.json()["active"]) == (200, False)
 

@@ -145,15 +145,16 @@ def _make_user(*, name: str, roles: list[str], actor: Actor) -> User:
     return User.objects.get(pk=user.pk)
 
 
+def make_person(name: str, *roles: str) -> Actor:
+    """The person of this name, made with these roles where there is none yet; the name alone is also the role."""
+    existing = User.objects.filter(username=name).first()
+    return Actor.of(existing or _make_user(name=name, roles=list(roles) or [name], actor=SYSTEM("test")))
+
+
 @pytest.fixture
 def person(db: None) -> Callable[..., Actor]:
     """Make a person with roles: `person("alice", "finance_ops")`; the name alone is also the role."""
-
-    def make(name: str, *roles: str) -> Actor:
-        existing = User.objects.filter(username=name).first()
-        return Actor.of(existing or _make_user(name=name, roles=list(roles) or [name], actor=SYSTEM("test")))
-
-    return make
+    return make_person
 
 
 @pytest.fixture

@@ -49,9 +49,8 @@ TABLES = (
 )
 
 
-@pytest.fixture
-def browse(person: Callable[..., Actor]) -> Callable[..., Client]:
-    """A browser in which somebody is logged in: `browse("ops")`; nobody: `browse(None)`."""
+def browsing(person: Callable[..., Actor]) -> Callable[..., Client]:
+    """What opens a browser in which somebody is logged in."""
 
     def make(name: str | None, *roles: str) -> Client:
         client = Client()
@@ -60,6 +59,12 @@ def browse(person: Callable[..., Actor]) -> Callable[..., Client]:
         return client
 
     return make
+
+
+@pytest.fixture
+def browse(person: Callable[..., Actor]) -> Callable[..., Client]:
+    """A browser in which somebody is logged in: `browse("ops")`; nobody: `browse(None)`."""
+    return browsing(person)
 
 
 def press(client: Client, url: str, **data: Any) -> Any:

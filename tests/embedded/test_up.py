@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from django.core.management.base import CommandError
 
-from opsconsole.core.management.commands.up import Command, free_port, why_not_ready
+from opsconsole.core.management.commands.up import Command, Screen, free_port, why_not_ready
 from opsconsole.embedded.places import Binaries
 from tests.embedded.acting import ROOT, main_process, nothing_runs, processes
 
@@ -30,9 +30,16 @@ class Console:
 
     def __init__(self, var: Path, *, demo: bool = False) -> None:
         self.var = var
-        foreign = ("PORT", "HOST", "REDIS_URL", "OPS_PGBOUNCER", "DATABASE_")  # the console brings servers of its own
+        foreign = (
+            "PORT",
+            "HOST",
+            "REDIS_URL",
+            "OPS_PGBOUNCER",
+            "DATABASE_",
+            "LOG_LEVEL",
+        )  # the console brings servers of its own
         kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        ours = {"OPS_VAR": str(var), "OPS_ENV": "local", "OPS_DEMO": str(int(demo)), "LOG_LEVEL": "WARNING"}
+        ours = {"OPS_VAR": str(var), "OPS_ENV": "local", "OPS_DEMO": str(int(demo))}
         self.environment = kept | ours
         self.output = (var.parent / "output").open("w+")
         self.process = subprocess.Popen(
@@ -132,6 +139,25 @@ def test_up_serves_heals_and_leaves_nothing_behind(new_var: Callable[..., Path])
         up.process.wait(60)
         up.eventually(lambda: running(before) == [] and not processes(var, "postgres"))
         assert nothing_runs(var)
+
+
+def test_what_is_routine_is_in_the_log_and_not_on_the_screen(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = (
+        '{"level": "info", "event": "CAMPAIGN_EXECUTOR launched"}',
+        '{"level": "warning", "event": "slow"}',
+        "Oh",
+        "7",
+    )
+    for level, shown in ((None, lines[1:]), ("INFO", lines)):
+        monkeypatch.delenv("LOG_LEVEL", raising=False)
+        if level:
+            monkeypatch.setenv("LOG_LEVEL", level)
+        screen = Screen()
+        for line in lines:
+            screen.repeat("worker-1", line)
+        assert capsys.readouterr().out.splitlines() == [f"worker-1  {line}" for line in shown]
 
 
 def test_a_console_that_fails_without_a_word_is_not_ready() -> None:

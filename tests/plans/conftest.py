@@ -27,9 +27,8 @@ def world(transactional_db: None, bank: BankProcess) -> World:
     return made
 
 
-@pytest.fixture
-def draft(person: Callable[..., Actor]) -> Callable[..., Plan]:
-    """Draft a payout batch as `ops`."""
+def drafting(person: Callable[..., Actor]) -> Callable[..., Plan]:
+    """What drafts a payout batch as `ops`."""
 
     def make(external_id: str = "plan-1", total: str | None = None, **changes: Any) -> Plan:
         payload = {"currency": "EUR", "cutoff_date": "2025-08-01"} | ({"total_amount": total} if total else {})
@@ -44,9 +43,8 @@ def draft(person: Callable[..., Actor]) -> Callable[..., Plan]:
     return make
 
 
-@pytest.fixture
-def approved(draft: Callable[..., Plan], person: Callable[..., Actor]) -> Callable[..., Plan]:
-    """Draft, stage and approve a payout batch."""
+def approving(draft: Callable[..., Plan], person: Callable[..., Actor]) -> Callable[..., Plan]:
+    """What drafts, stages and approves one."""
 
     def make(external_id: str = "plan-1", **changes: Any) -> Plan:
         plan = draft(external_id, **changes)
@@ -59,9 +57,8 @@ def approved(draft: Callable[..., Plan], person: Callable[..., Actor]) -> Callab
     return make
 
 
-@pytest.fixture
-def executed(approved: Callable[..., Plan], person: Callable[..., Actor]) -> Callable[..., tuple[Plan, Run]]:
-    """Take a payout batch as far as a worker that takes no break takes it."""
+def executing(approved: Callable[..., Plan], person: Callable[..., Actor]) -> Callable[..., tuple[Plan, Run]]:
+    """What takes one as far as a worker that takes no break takes it."""
 
     def make(external_id: str = "plan-1", **changes: Any) -> tuple[Plan, Run]:
         plan = approved(external_id, **changes)
@@ -73,3 +70,21 @@ def executed(approved: Callable[..., Plan], person: Callable[..., Actor]) -> Cal
         return plan, run
 
     return make
+
+
+@pytest.fixture
+def draft(person: Callable[..., Actor]) -> Callable[..., Plan]:
+    """Draft a payout batch as `ops`."""
+    return drafting(person)
+
+
+@pytest.fixture
+def approved(draft: Callable[..., Plan], person: Callable[..., Actor]) -> Callable[..., Plan]:
+    """Draft, stage and approve a payout batch."""
+    return approving(draft, person)
+
+
+@pytest.fixture
+def executed(approved: Callable[..., Plan], person: Callable[..., Actor]) -> Callable[..., tuple[Plan, Run]]:
+    """Take a payout batch as far as a worker that takes no break takes it."""
+    return executing(approved, person)

@@ -111,7 +111,7 @@ class Command(BaseCommand):
         processes = Supervisor(
             programs(host=host, port=port, bank=bank, workers=workers),
             logs=settings.VAR / "log",
-            say=self.screen.say,
+            say=self.screen.repeat,
         )
         self.address_file.write_text(json.dumps({"address": address, "pid": os.getpid()}))
         try:
@@ -167,8 +167,10 @@ def programs(*, host: str, port: int, bank: int | None, workers: int) -> list[Pr
         found.append(Program("bank", command, common))
     found.append(Program("web", web, common | {"OPS_DB_POOL": "1", "PROMETHEUS_MULTIPROC_DIR": str(measured)}, 1))
     names = [f"worker-{number}" for number in range(1, workers + 1)]
-    found += [Program(name, [python, manage, "worker"], common, 1) for name in names]
-    found.append(Program("notifier", [python, manage, "worker", "notifications", "backups"], common, 1))
+    # What workers do is in their log files, where operators grep for it; the terminal leaves it out.
+    told = common | {"LOG_LEVEL": os.environ.get("LOG_LEVEL", "INFO")}
+    found += [Program(name, [python, manage, "worker"], told, 1) for name in names]
+    found.append(Program("notifier", [python, manage, "worker", "notifications", "backups"], told, 1))
     return [*found, Program("scheduler", [python, manage, "scheduler"], common, 1)]
 
 
@@ -181,6 +183,11 @@ class Screen:
     def say(self, name: str, line: str) -> None:
         """One line of a process, or of ours."""
         self._print(Text.assemble((f"{name:<9} ", COLOURS.get(name, "bold")), Text.from_ansi(line)))
+
+    def repeat(self, name: str, line: str) -> None:
+        """One line of a process; what is routine only where LOG_LEVEL asks for it."""
+        if "LOG_LEVEL" in os.environ or not is_routine(line):
+            self.say(name, line)
 
     def greet(self, address: str) -> None:
         """The address, and the demo users where there are any."""
@@ -200,6 +207,15 @@ class Screen:
     def _print(self, text: Text) -> None:
         with contextlib.suppress(OSError):
             self.console.print(text, soft_wrap=True)
+
+
+def is_routine(line: str) -> bool:
+    """Whether a line is a log line that nobody has to read now."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(said, dict) and said.get("level") in ("debug", "info")
 
 
 def why_not_ready(address: str) -> str:

@@ -475,10 +475,11 @@ LOGGING = {
             "foreign_pre_chain": _SHARED_PROCESSORS,
         }
     },
+    "filters": {"not_of_probes": {"()": "opsconsole.core.requests.NotOfProbes"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
-        "django.request": {"level": "ERROR"},
+        "django.request": {"level": "ERROR", "filters": ["not_of_probes"]},
         "rq.worker": {"level": "WARNING"},
         "urllib3": {"level": "ERROR"},
     },

@@ -19,6 +19,14 @@ PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # asked every few secon
 _ACCEPTED = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
+class NotOfProbes(logging.Filter):
+    """Leaves out what Django says of a probe: that a console is not ready is its answer, and no error of it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether somebody has to read the record."""
+        return getattr(getattr(record, "request", None), "path", None) not in PROBES
+
+
 def current_request_id() -> str:
     """The id of the request, job or command that is running; empty outside all of them."""
     return str(get_contextvars().get("request_id", ""))

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError
-from django.test import Client, override_settings
+from django.http import HttpResponse
+from django.test import Client, RequestFactory, override_settings
+from django.utils.log import log_response
 from prometheus_client.parser import text_string_to_metric_families
 from rest_framework.test import APIClient
 
@@ -85,6 +87,14 @@ def test_a_token_can_be_asked_for(client: Client) -> None:
 def test_probes_take_no_other_method(client: Client) -> None:
     for path in ("/healthz", "/readyz", "/metrics"):
         assert client.post(path).status_code == 405
+
+
+def test_a_console_that_is_not_ready_says_so_to_the_probe_alone(
+    client: Client, caplog: pytest.LogCaptureFixture, rf: RequestFactory
+) -> None:
+    assert client.get("/readyz").status_code == 503
+    log_response("Gone", request=rf.get("/elsewhere"), response=HttpResponse(status=503))
+    assert [record.request.path for record in caplog.records if record.name == "django.request"] == ["/elsewhere"]
 
 
 def test_no_metric_tells_a_secret(client: Client, api: Callable[..., APIClient], treasury: Any) -> None:

@@ -205,7 +205,7 @@ MIDDLEWARE = [
     "opsconsole.core.browsers.BrowserSessions",
     "opsconsole.core.languages.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "opsconsole.core.browsers.BrowserForgeries",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "opsconsole.core.browsers.BrowserUsers",
     "opsconsole.core.admin.viewing.ViewingMiddleware",
     "opsconsole.core.browsers.BrowserMessages",

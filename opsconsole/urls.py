@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from opsconsole.core import health
+from opsconsole.core.document import Document
 from opsconsole.identity.invitations import Invitation
 
 READ_ONLY = ["get", "head"]
@@ -20,7 +21,11 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
-    path("api/schema", SpectacularAPIView.as_view(http_method_names=READ_ONLY), name="schema"),
+    path(
+        "api/schema",
+        SpectacularAPIView.as_view(http_method_names=READ_ONLY, generator_class=Document),
+        name="schema",
+    ),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema", http_method_names=READ_ONLY), name="docs"),
     path("api/", include("loyalty.urls")),  # first: addresses are tried in turn, and tills earn all day
     path("api/", include("opsconsole.journal.urls")),

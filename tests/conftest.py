@@ -107,6 +107,14 @@ def django_db_setup(request: pytest.FixtureRequest, django_db_blocker: Any) -> I
         teardown_databases(config, 0)
 
 
+@pytest.fixture(scope="module")
+def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """What fixtures of a whole module commit is there for each of its tests, which take back what they write."""
+    yield
+    with django_db_blocker.unblock():
+        TransactionTestCase._fixture_teardown(None)
+
+
 @pytest.fixture(autouse=True)
 def artifacts(settings: Any, tmp_path: Path) -> Path:
     """An empty artifact storage for each test: files of another one would look like evidence."""

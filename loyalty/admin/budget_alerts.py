@@ -70,7 +70,7 @@ class AcknowledgeAlert(Action[BudgetAlert]):
 class BudgetAlertAdmin(ConsoleAdmin[BudgetAlert]):
     """Budget alerts, the newest first."""
 
-    list_display = ("of_program", "at", "state", "used", "burn", "exhausted", "raised", "by")
+    list_display = ("of_program", "at", "state", "by", "raised", "used", "exhausted")
     nothing = _("No program has come near its limit: an alert is raised at 90 and at 95 percent of a budget.")
     list_filter = ("status", OfProgram)
     list_select_related = ("program", "acknowledged_by")
@@ -107,11 +107,6 @@ class BudgetAlertAdmin(ConsoleAdmin[BudgetAlert]):
     def used(self, alert: BudgetAlert) -> str:
         """How much of the budget was used when it was raised."""
         return percent(alert.budget_used, alert.budget_limit)
-
-    @admin.display(description=_("points a day then"))
-    def burn(self, alert: BudgetAlert) -> str:
-        """How fast it went."""
-        return points(alert.burn_per_day)
 
     @admin.display(description=_("exhausted, at that rate"))
     def exhausted(self, alert: BudgetAlert) -> SafeString | str:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from django import forms
+from django.utils import timezone
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
@@ -50,7 +52,9 @@ class CampaignForm(ActionForm):
     )
     target_segment = forms.CharField(
         label=_("Segment"),
-        help_text=_("A condition as JSON, for example %(example)s; empty for every member.") % {"example": EXAMPLE},
+        help_text=format_lazy(
+            _("A condition as JSON, for example {example}; empty for every member."), example=EXAMPLE
+        ),
         required=False,
         widget=forms.Textarea({"rows": 6, "spellcheck": "false", "class": "ops-mono"}),
     )
@@ -287,6 +291,12 @@ class Execute(OnCampaign):
         return now_("Wake a worker for %(name)s? It launches what is due and approved, or goes on.") % {
             "name": row.name
         }
+
+    def obstacle(self, _actor: Actor, row: Campaign) -> Text:
+        """One whose start has not come yet."""
+        if row.status == CampaignState.SCHEDULED and row.start_date > timezone.now():
+            return now_("The campaign starts at {time}.").format(time=f"{row.start_date:%Y-%m-%d %H:%M} UTC")
+        return ""
 
     def perform(self, press: Press[Campaign]) -> Answer:
         """Wake one."""

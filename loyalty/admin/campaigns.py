@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, QuerySet
+from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -31,7 +31,7 @@ from loyalty.admin.campaign_buttons import (
 from loyalty.admin.campaign_endings import Cancel, MarkFailed, Undo
 from loyalty.admin.program_pictures import points
 from loyalty.campaigns import audience, progress
-from loyalty.models import Campaign, Skip, Transaction
+from loyalty.models import Campaign, Chunk, Skip, Transaction
 from loyalty.segments.words import told
 from loyalty.services.undoing import report_of
 from loyalty.states import CampaignState, CampaignType, SkipReason
@@ -199,7 +199,8 @@ def _failure(row: Campaign) -> list[Section]:
 def way_of(row: Campaign) -> dict[str, Any]:
     """How far it has come, as the bar shows it."""
     way = progress.progress_of(row)
-    skipped = min(Skip.objects.filter(campaign=row).exclude(reason=SkipReason.TESTED).count(), way.members_done)
+    # What the chunks passed over: those left out at the launch never were in the audience that the bar shows.
+    skipped = Chunk.objects.filter(campaign=row, no__gte=1).aggregate(all=Sum("skipped"))["all"] or 0
     through = way.members_done - skipped
     total = way.members or 1
     parts = [("succeeded", _("awarded"), through), ("skipped", _("passed over"), skipped)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -29,6 +30,12 @@ from opsconsole.core.admin.pages import Facts, Section
 from opsconsole.core.errors import Denied, NotFound
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.texts import Text
+
+
+def who_agrees() -> list[Section]:
+    """Who must agree to many points given or taken by hand; the title says that a few are not held up."""
+    title = now_("Must agree, above %(most)s points in 24 hours") % {"most": display.number(ADJUST_ALONE)}
+    return [replace(one, title=title) for one in must_agree("loyalty.adjust")]
 
 
 class ClaimForm(ActionForm):
@@ -196,7 +203,7 @@ class AdjustDispute(_OnDispute):
 
     def sections(self, actor: Actor, row: Dispute) -> Sequence[Section]:
         """The claim, and who must agree to a large one."""
-        return [*super().sections(actor, row), *must_agree("loyalty.adjust")]
+        return [*super().sections(actor, row), *who_agrees()]
 
     def perform(self, press: Press[Dispute]) -> Answer:
         """Adjust, or ask."""

@@ -65,6 +65,11 @@ def movements_table(found: Evidence) -> Table:
 
 def trail_table(row: Dispute, found: Evidence) -> Table:
     """What happened to the member around the date."""
+    moved = dict(
+        Transaction.objects.filter(
+            pk__in=[one.entity_id for one in found.trail if one.entity_type == "transaction"]
+        ).values_list("pk", "amount")
+    )
     hours = int(AROUND.total_seconds() // 3600)
     busy = _("Other members' points moved in that time.") if found.program_was_busy else ""
     return Table(
@@ -77,8 +82,10 @@ def trail_table(row: Dispute, found: Evidence) -> Table:
         [
             [
                 display.moment(one.created_at),
-                display.row_link_of(Transaction, one.entity_id, EventType(one.action).label)
-                if one.entity_type == "transaction"
+                display.row_link_of(
+                    Transaction, one.entity_id, f"{EventType(one.action).label} {display.signed(moved[one.entity_id])}"
+                )
+                if one.entity_id in moved
                 else words_of(one.action),
                 one.actor or display.NOTHING,
             ]

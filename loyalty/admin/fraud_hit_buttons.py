@@ -150,7 +150,7 @@ def offer(form: ActionForm, actor: Actor, ticked: Sequence[str] | None, *, also_
         rows = rows.filter(pk__in=[pk for pk in ticked if display.UUID_FORM.fullmatch(pk)])
     field = cast("forms.MultipleChoiceField", form.fields[TICKED])
     field.choices = [
-        (str(hit.pk), f"{hit.balance.user_id}, {hit.rule.code}: {gist_of(hit)}")
+        (str(hit.pk), f"{hit.balance.user_id}, {hit.rule.code} · {gist_of(hit)}")
         for hit in rows.order_by("due_at", "pk")[: fraud.MOST_AT_ONCE]
     ]
 

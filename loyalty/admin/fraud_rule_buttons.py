@@ -36,7 +36,7 @@ class RuleForm(ReasonForm):
         required=False,
         widget=forms.Textarea({"rows": 4, "spellcheck": "false", "class": "ops-mono"}),
     )
-    flag = forms.CharField(label=_("Flag"), help_text=_("It is put on whom the rule hits."), max_length=MAX_FLAG)
+    flag = forms.CharField(label=_("flag"), help_text=_("It is put on whom the rule hits."), max_length=MAX_FLAG)
     locks = forms.BooleanField(label=_("Lock the points of whom it hits"), required=False)
     review_hours = forms.IntegerField(
         label=_("Hours until a verdict is due"), min_value=1, max_value=MOST_HOURS, required=True

@@ -10,11 +10,11 @@ from django import forms
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
-from loyalty.admin.dispute_buttons import settled
+from loyalty.admin.dispute_buttons import settled, who_agrees
 from loyalty.ledger import MOST_POINTS
 from loyalty.models import Balance
 from loyalty.services import members, points
-from opsconsole.approvals.admin.deeds import CarryOut, asked_or, must_agree
+from opsconsole.approvals.admin.deeds import CarryOut, asked_or
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, Press, ReasonForm, then
@@ -27,7 +27,7 @@ class FreezeForm(ReasonForm):
     """Why, and whether the points are locked as well."""
 
     flag = forms.CharField(
-        label=_("Flag"), help_text=_("For whoever looks into it; may be left empty."), max_length=100, required=False
+        label=_("flag"), help_text=_("For whoever looks into it; may be left empty."), max_length=100, required=False
     )
     lock_points = forms.BooleanField(label=_("Lock all points too"), required=False)
 
@@ -50,7 +50,7 @@ class PointsForm(ReasonForm):
 class FlagForm(ReasonForm):
     """A flag, and why."""
 
-    flag = forms.CharField(label=_("Flag"), max_length=100, initial="under_investigation")
+    flag = forms.CharField(label=_("flag"), max_length=100, initial="under_investigation")
     field_order = ("flag", "reason")
 
 
@@ -75,7 +75,7 @@ class Freeze(_OnMember):
     """Stop them."""
 
     name = "freeze"
-    label = _("Freeze")
+    label = _("Freeze the member")
     icon = "ac_unit"
     tone = "danger"
     permission = "loyalty.freeze_member"
@@ -240,7 +240,7 @@ class Adjust(_OnMember):
 
     def sections(self, _actor: Actor, _row: Balance) -> Sequence[Section]:
         """Who must agree to a large one."""
-        return must_agree("loyalty.adjust")
+        return who_agrees()
 
     def perform(self, press: Press[Balance]) -> Answer:
         """Adjust, or ask."""

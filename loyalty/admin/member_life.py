@@ -46,9 +46,14 @@ class Happening:
     detail: Text = ""
 
 
-def balance_chart(member: Balance) -> Section:
-    """The balance over time, from the first movement to the last: also one of thirty years ago."""
+def balance_chart(member: Balance) -> list[Section]:
+    """The balance over time, from the first movement to the last: also one of thirty years ago.
+
+    Of a single day there is no picture: a dot says less than the figures above it.
+    """
     line = lives.balance_of(member)
+    if len(line.points) == 1:
+        return []
     form = pgettext("the date format of a month in a chart", "M Y") if line.step == "month" else ""
     summary: Text = _("No points have moved.")
     if line.points:
@@ -56,7 +61,7 @@ def balance_chart(member: Balance) -> Section:
             "balance": display.number(line.points[-1].balance),
             "day": f"{line.last:%Y-%m-%d}",
         }
-    return charts.chart(
+    chart = charts.chart(
         _("Balance over time"),
         [one.day for one in line.points],
         [charts.Series(_("balance"), charts.BLUE, [float(one.balance) for one in line.points])],
@@ -64,6 +69,7 @@ def balance_chart(member: Balance) -> Section:
         summary=summary,
         form=form or pgettext("the date format of a day with its year in a chart", "j M Y"),
     )
+    return [chart]
 
 
 def timeline(request: HttpRequest, member: Balance) -> Fragment:

@@ -61,7 +61,7 @@ class OfProgram(OneOf):
 class BalanceAdmin(ConsoleAdmin[Balance]):
     """Members, the newest first."""
 
-    list_display = ("user_id", "of_program", "points", "locked_points", "of_tier", "state", "flags")
+    list_display = ("member", "of_program", "points", "locked_points", "of_tier", "state", "flags")
     nothing = _("No member yet: whoever earns points for the first time becomes one.")
     list_filter = (OfProgram, Standing)
     list_select_related = ("program", "tier")
@@ -112,8 +112,15 @@ class BalanceAdmin(ConsoleAdmin[Balance]):
 
     @admin.display(description=_("state"))
     def state(self, member: Balance) -> SafeString:
-        """Whether they are frozen."""
-        return display.label(_("frozen"), "bad") if member.is_frozen else display.label(_("open"), "good")
+        """Whether they are frozen, or somebody should look before believing in them."""
+        if member.is_frozen:
+            return display.label(_("frozen"), "bad")
+        return display.label(_("flagged"), "warn") if member.fraud_flags else display.label(_("open"), "good")
+
+    @admin.display(description=_("member"))
+    def member(self, member: Balance) -> str:
+        """Who."""
+        return member.user_id
 
     @admin.display(description=_("flags"))
     def flags(self, member: Balance) -> str:
@@ -126,7 +133,7 @@ class BalanceAdmin(ConsoleAdmin[Balance]):
 
     def sections(self, request: HttpRequest, row: Balance) -> Sequence[Section]:
         """The points, how they came to be that many, and all that happened."""
-        return [*waiting(row), figures(row), member_life.balance_chart(row), member_life.timeline(request, row)]
+        return [*waiting(row), figures(row), *member_life.balance_chart(row), member_life.timeline(request, row)]
 
     def side(self, _request: HttpRequest, row: Balance) -> Sequence[Section]:
         """Who they are here."""

@@ -33,7 +33,12 @@ def points(value: Decimal | int) -> str:
 
 def percent(part: Decimal, whole: Decimal) -> str:
     """A share in percent, with one decimal."""
-    return f"{number_format(round(part * 100 / whole, 1), 1, use_l10n=True)} %"
+    return f"{share_of(part, whole)} %"
+
+
+def share_of(part: Decimal, whole: Decimal) -> str:
+    """The same without its sign, for a sentence that has it."""
+    return number_format(round(part * 100 / whole, 1), 1, use_l10n=True)
 
 
 def minute(at: datetime | None) -> SafeString | str:
@@ -43,11 +48,21 @@ def minute(at: datetime | None) -> SafeString | str:
     return format_html('{} <span class="ops-subtle">{}</span>', f"{at:%Y-%m-%d %H:%M}", display.relative(at))
 
 
+# The colour of what is spent, by what that has people do: a bar that is nearly full is no longer green.
+_FILLED: Final = {
+    budgets.Decision.WATCH: "succeeded",
+    budgets.Decision.PREPARE: "warned",
+    budgets.Decision.ACT: "failed",
+}
+
+
 def budget(program: Program) -> Fragment:
     """The budget as a bar: spent, reserved, left, and where the alert stands."""
     used = program.budget_spent + program.budget_reserved
     parts = [
-        bars.Part("succeeded", _("spent"), int(program.budget_spent)),
+        bars.Part(
+            _FILLED[budgets.decide(program.budget_left, program.budget_limit)], _("spent"), int(program.budget_spent)
+        ),
         bars.Part("running", _("reserved by campaigns"), int(program.budget_reserved)),
         bars.Part("left", _("left"), int(program.budget_left)),
     ]
@@ -100,12 +115,19 @@ def outlook(program: Program) -> list[Section]:
         gone = _("it is gone")
     elif standing.exhausted_at is not None:
         gone = minute(standing.exhausted_at)
+    young = datetime.now(tz=UTC) - program.created_at < budgets.BURN_OVER
     return [
         Figures(
             _("How long it lasts"),
             [
                 (_("left"), points(standing.left), ""),
-                (_("burn rate, points a day over 7 days"), points(standing.burn_per_day), ""),
+                (
+                    _("burn rate, points a day since it was set up")
+                    if young
+                    else _("burn rate, points a day over 7 days"),
+                    points(standing.burn_per_day),
+                    "",
+                ),
                 (_("awarded in these 7 days"), points(sum(day.points for day in standing.days)), ""),
                 (_("exhausted, at this rate"), gone, ""),
             ],
@@ -187,7 +209,7 @@ def decision(program: Program) -> list[Section]:
         return []
     remains = now_("%(points)s points (%(share)s %%) are left.") % {
         "points": points(program.budget_left),
-        "share": f"{program.budget_left * 100 / program.budget_limit:.1f}",
+        "share": share_of(program.budget_left, program.budget_limit),
     }
     if found is budgets.Decision.ACT:
         told = now_("%(remains)s Act now: have the budget raised, or lower the earn rate until it is.")

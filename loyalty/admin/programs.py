@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Final
 
 from django.contrib import admin
@@ -12,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.decorators import method_decorator
+from django.utils.formats import localize
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
@@ -27,7 +27,7 @@ from loyalty.admin.program_buttons import (
     Resume,
     Suspend,
 )
-from loyalty.admin.program_pictures import budget, burn, decision, outlook, points
+from loyalty.admin.program_pictures import budget, burn, decision, outlook, percent, points
 from loyalty.admin.rules import effect_of
 from loyalty.admin.tiers import times
 from loyalty.models import Balance, Campaign, Program, Rule, Tier
@@ -87,7 +87,7 @@ class ProgramAdmin(ConsoleAdmin[Program]):
     @admin.display(description=_("spent"))
     def spent(self, program: Program) -> str:
         """Points that were given, and the share."""
-        return f"{points(program.budget_spent)} ({share_used(program):.1f} %)"
+        return f"{points(program.budget_spent)} ({percent(program.budget_spent, program.budget_limit)})"
 
     @admin.display(description=_("left"))
     def left(self, program: Program) -> str:
@@ -97,7 +97,7 @@ class ProgramAdmin(ConsoleAdmin[Program]):
     @admin.display(description=_("earn rate"))
     def rate(self, program: Program) -> str:
         """Points per unit spent."""
-        return f"{program.earn_rate.normalize():f}"
+        return str(localize(program.earn_rate.normalize()))
 
     def badge(self, row: Program) -> SafeString:
         """Its state."""
@@ -137,11 +137,6 @@ class ProgramAdmin(ConsoleAdmin[Program]):
         """What was done to it."""
         entries = entries_of(row)[:SHOWN_ON_PAGES]
         return [timeline(request, entries, more=all_entries_of(Program._meta.db_table, row.pk))]
-
-
-def share_used(program: Program) -> Decimal:
-    """What is spent of the budget, in percent."""
-    return program.budget_spent / program.budget_limit * 100
 
 
 def campaigns_table(program: Program) -> Table:

@@ -17,6 +17,7 @@ from loyalty.admin import bars
 from loyalty.admin.bars import Part
 from loyalty.admin.in_program import OfProgram
 from loyalty.admin.reward_buttons import ChangeReward, Fulfil, NewReward, OfferAgain, Retire, TakeBack
+from loyalty.admin.transactions import movement_link
 from loyalty.models import Balance, Redemption, Reward, Transaction
 from loyalty.states import RedemptionState
 from opsconsole.core.actors import Actor
@@ -298,8 +299,8 @@ def _redemption_facts(row: Redemption) -> list[tuple[Text, Any]]:
         (_("reward"), display.row_link(row.reward)),
         (_("program"), display.row_link(row.balance.program)),
         (_("points"), display.number(row.points)),
-        (_("paid by"), display.row_link(paid)),
-        *((_("taken back by"), display.row_link(one)) for one in back),
+        (_("paid by"), movement_link(paid) if paid else display.NOTHING),
+        *((_("taken back by"), movement_link(one)) for one in back),
         (_("time"), display.moment(row.created_at)),
         (_("last changed"), display.moment(row.updated_at)),
         (_("id"), display.copyable(str(row.pk))),

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext
+from django.utils.translation import ngettext, pgettext
 
 from loyalty.admin.hit_sections import gist_of
 from loyalty.fraud.figures import Precision
@@ -76,22 +76,28 @@ def tried_section(rule: FraudRule) -> list[Section]:
     since, until = (datetime.fromisoformat(found[name]).astimezone(UTC) for name in ("since", "until"))
     counted = {date.fromisoformat(f"{month}-01"): count for month, count in found["by_month"].items()}
     months = _months(since.date(), until.date())
-    told = now_(
-        "%(members)s members from %(since)s to %(until)s; of these, fraud was confirmed of %(confirmed)s, and hits"
-        " were dismissed of %(dismissed)s."
+    told = ngettext(
+        "%(members)s member from %(since)s to %(until)s.",
+        "%(members)s members from %(since)s to %(until)s.",
+        found["members"],
     ) % {
         "members": display.number(found["members"]),
         "since": f"{since:%Y-%m-%d}",
         "until": f"{until:%Y-%m-%d}",
-        "confirmed": display.number(found["known"]["confirmed"]),
-        "dismissed": display.number(found["known"]["dismissed"]),
     }
+    known = found["known"]
+    judged = now_("When it was tried, there was no verdict on any of them.")
+    if known["confirmed"] or known["dismissed"]:
+        judged = now_("Verdicts on them when it was tried: fraud confirmed %(confirmed)s, dismissed %(dismissed)s.") % {
+            "confirmed": display.number(known["confirmed"]),
+            "dismissed": display.number(known["dismissed"]),
+        }
     return [
         charts.chart(
             now_("Whom version %(version)s would have hit") % {"version": found["version"]},
             months,
             [charts.Series(_("members"), charts.BLUE, [float(counted.get(month, 0)) for month in months])],
-            summary=told,
+            summary=f"{told} {judged}",
             form=pgettext("the date format of a month in a chart", "M Y"),
         )
         if found["members"]

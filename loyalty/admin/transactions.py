@@ -78,7 +78,7 @@ class Reverse(Action[Transaction]):
 class TransactionAdmin(ConsoleAdmin[Transaction]):
     """Movements of points, the newest first."""
 
-    list_display = ("moved_at", "what", "moved", "of_member", "of_program", "origin_txn_id")
+    list_display = ("moved_at", "what", "moved", "of_member", "of_program", "origin")
     nothing = _("No points have moved yet.")
     list_filter = ("event_type", Since.by("created_at"))
     list_select_related = ("balance", "balance__program")
@@ -131,6 +131,11 @@ class TransactionAdmin(ConsoleAdmin[Transaction]):
         """In which program."""
         return one.balance.program.name
 
+    @admin.display(description=_("purchase"))
+    def origin(self, one: Transaction) -> SafeString | str:
+        """The purchase it is for, by the id it has where it was made."""
+        return display.whole(one.origin_txn_id or display.NOTHING)
+
     def heading(self, row: Transaction) -> Text:
         """What moved, whose."""
         return now_("%(points)s points of %(member)s") % {
@@ -160,10 +165,15 @@ def _facts(row: Transaction) -> list[tuple[Text, Any]]:
         (_("idempotency key"), display.code(row.idempotency_key or "")),
         (_("address"), display.code(row.ip_address or "")),
         (_("campaign"), named),
-        (_("takes back"), display.row_link(original, str(original)) if original else display.NOTHING),
+        (_("takes back"), movement_link(original) if original else display.NOTHING),
         (_("reason"), row.reason or display.NOTHING),
         (_("id"), display.copyable(str(row.pk))),
     ]
+
+
+def movement_link(one: Transaction) -> SafeString | str:
+    """A link to a movement, by what it was and how many points."""
+    return display.row_link(one, f"{one.get_event_type_display()} {display.signed(one.amount)}")
 
 
 def reversals_of(row: Transaction) -> Table:

@@ -26,7 +26,7 @@ from opsconsole.core.texts import Text
 class VerdictAdmin(ConsoleAdmin[SiraFeedback]):
     """Verdicts, the newest first."""
 
-    list_display = ("given_at", "shown", "member", "rule_code", "said", "by")
+    list_display = ("given_at", "shown", "member", "rule", "said", "by")
     nothing = _("Nobody has given a verdict yet: they are given on the hits of fraud rules.")
     list_filter = ("verdict", Since.by("created_at"))
     list_select_related = ("balance", "given_by")
@@ -59,6 +59,11 @@ class VerdictAdmin(ConsoleAdmin[SiraFeedback]):
     def member(self, row: SiraFeedback) -> SafeString | str:
         """On whom."""
         return display.whole(row.balance.user_id)
+
+    @admin.display(description=_("rule"))
+    def rule(self, row: SiraFeedback) -> str:
+        """By which rule."""
+        return row.rule_code
 
     @admin.display(description=_("comment"))
     def said(self, row: SiraFeedback) -> SafeString | str:

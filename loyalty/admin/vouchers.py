@@ -20,6 +20,7 @@ from loyalty import access
 from loyalty.admin import bars
 from loyalty.admin.bars import Part
 from loyalty.admin.in_program import OfProgram
+from loyalty.admin.transactions import movement_link
 from loyalty.admin.voucher_buttons import ExportCodes, IssueBatch, LookUp, WithdrawBatch, WithdrawVoucher
 from loyalty.models import Balance, Transaction, Voucher, VoucherBatch
 from loyalty.states import VoucherState
@@ -187,7 +188,7 @@ def _parts(batch: VoucherBatch, standing: Standing) -> list[Part]:
     over = _("withdrawn with the batch") if batch.withdrawn_at is not None else _("expired")
     parts = [
         Part("succeeded", _("redeemed"), standing.redeemed),
-        Part("running", _("can be redeemed"), standing.good),
+        Part("left", _("can be redeemed"), standing.good),
         Part("failed", _("withdrawn one by one"), standing.void),
         Part("skipped", over, standing.over),
     ]
@@ -365,7 +366,7 @@ def _voucher_facts(row: Voucher) -> list[tuple[Text, Any]]:
         (_("points"), display.number(row.batch.points)),
         (_("redeemed by"), display.row_link(row.balance)),
         (_("redeemed on"), display.moment(row.redeemed_at)),
-        (_("transaction"), display.row_link(moved)),
+        (_("transaction"), movement_link(moved) if moved else display.NOTHING),
         (_("valid from"), display.moment(row.batch.valid_from)),
         (_("valid until"), display.moment(row.batch.expires_at) if row.batch.expires_at else _("for ever")),
         (_("made"), display.moment(row.created_at)),

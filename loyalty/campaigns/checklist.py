@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 from django.db import connection
+from django.utils.formats import number_format
+from django.utils.functional import lazy
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -19,6 +23,7 @@ from loyalty.campaigns import approval, audience, preview
 from loyalty.campaigns.definition import check
 from loyalty.errors import CampaignInvalid, SegmentInvalid
 from loyalty.models import Campaign, Chunk, Program
+from loyalty.segments.words import told
 from loyalty.selectors import database_clock
 from loyalty.states import CampaignState, ProgramState
 from opsconsole.core.texts import Text
@@ -98,6 +103,18 @@ def sample(campaign: Campaign, *, size: int = SAMPLE) -> list[Sampled]:
         return [Sampled(*row) for row in cursor.fetchall()]
 
 
+_number = lazy(partial(number_format, use_l10n=True, force_grouping=True), str)  # as whoever reads it writes numbers
+
+
+def _points(value: Decimal) -> Text:
+    """Points, which are whole but for a budget that somebody typed with decimals."""
+    return _number(int(value) if value == int(value) else value)
+
+
+def _members(count: int) -> Text:
+    return format_lazy(_("members: {count}"), count=_number(count))
+
+
 def _before(campaign: Campaign, program: Program) -> Iterator[Item]:
     wrong = _what_is_wrong(campaign)
     yield Item("segment", _("The segment holds together and was tried in a preview"), *_segment_tried(campaign, wrong))
@@ -106,7 +123,7 @@ def _before(campaign: Campaign, program: Program) -> Iterator[Item]:
         "audience",
         _("Somebody is in the audience"),
         None if campaign.estimated_users is None else campaign.estimated_users > 0,
-        "" if campaign.estimated_users is None else format_lazy(_("{count} members"), count=campaign.estimated_users),
+        "" if campaign.estimated_users is None else _members(campaign.estimated_users),
     )
     yield Item(
         "dates",
@@ -129,7 +146,7 @@ def _before(campaign: Campaign, program: Program) -> Iterator[Item]:
         "test",
         _("A test run has awarded one or two members"),
         members > 0 or (None if campaign.launched_at is None else False),
-        format_lazy(_("{count} members, {points} points"), count=members, points=points),
+        format_lazy(_("members: {count}, points: {points}"), count=_number(members), points=_number(points)),
     )
     yield _approved(campaign)
 
@@ -149,7 +166,7 @@ def _launch(campaign: Campaign, program: Program) -> Iterator[Item]:
         "frozen",
         _("The audience is frozen and the budget reserved"),
         None if campaign.launched_at is None and not campaign.state.is_final else campaign.launched_at is not None,
-        "" if campaign.audience_size is None else format_lazy(_("{count} members"), count=campaign.audience_size),
+        "" if campaign.audience_size is None else _members(campaign.audience_size),
     )
     yield Item("failure", _("Nothing has gone wrong"), campaign.failure == "", campaign.failure)
 
@@ -166,7 +183,7 @@ def _after(campaign: Campaign, program: Program) -> Iterator[Item]:
         "users_awarded",
         _("Members were awarded"),
         campaign.users_awarded > 0 if ended else waits,
-        format_lazy(_("{count} members"), count=campaign.users_awarded),
+        _members(campaign.users_awarded),
     )
     yield Item(
         "total",
@@ -174,8 +191,8 @@ def _after(campaign: Campaign, program: Program) -> Iterator[Item]:
         preview.agrees(campaign.total_points_awarded, campaign.estimated_points or 0) if ended else waits,
         format_lazy(
             _("{total} points, {estimate} estimated"),
-            total=campaign.total_points_awarded,
-            estimate=campaign.estimated_points or 0,
+            total=_number(campaign.total_points_awarded),
+            estimate=_number(campaign.estimated_points or 0),
         ),
     )
     yield Item(
@@ -190,7 +207,7 @@ def _after(campaign: Campaign, program: Program) -> Iterator[Item]:
         _chunks_agree(campaign) if ended else waits,
     )
     used = (program.budget_spent + program.budget_reserved) * 100 / program.budget_limit
-    detail = format_lazy(_("{used} % used"), used=f"{used:.2f}")
+    detail = format_lazy(_("{used} % used"), used=_number(round(used, 2)))
     yield Item("budget", _("The budget is not used up"), program.budget_left > 0, detail)
     found = sample(campaign)
     yield Item(
@@ -214,7 +231,7 @@ def _segment_tried(campaign: Campaign, wrong: set[str]) -> tuple[bool | None, Te
         return False, _("The segment does not hold together.")
     if campaign.preview is None:
         return None, _("not previewed since it was last edited")
-    return True, str(campaign.preview["segment"])
+    return True, told(audience.segment_of(campaign))
 
 
 def _within_budget(campaign: Campaign, program: Program) -> Item:
@@ -227,7 +244,7 @@ def _within_budget(campaign: Campaign, program: Program) -> Item:
         "budget",
         label,
         holds,
-        format_lazy(_("{cost} points, {left} left"), cost=estimate, left=f"{program.budget_left:f}"),
+        format_lazy(_("{cost} points, {left} left"), cost=_number(estimate), left=_points(program.budget_left)),
     )
 
 

@@ -16,6 +16,7 @@ from django.template.response import TemplateResponse
 from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.decorators import method_decorator
+from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -97,6 +98,10 @@ class ConsoleSite(_Site):
                 raise PermissionDenied(str(error.told)) from error
 
         return super().admin_view(cast(View, translating), cacheable)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """What the viewer may see, by app; worked out only where it is looked at: the menu of each page is our own."""
+        return cast(list[Any], SimpleLazyObject(partial(super().get_app_list, request, app_label)))
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """What needs the viewer now, and how things stand."""

@@ -1,7 +1,8 @@
-"""What only a browser needs: sessions, forgery tokens, messages, and a policy for what a page may load.
+"""What only a browser needs: sessions, messages, and a policy for what a page may load.
 
 A door of the API is called with a bearer's token and answers JSON. It knows no cookie, so it does not look for one; the
-tills of a chain call it all day, and what each call costs counts.
+tills of a chain call it all day, and what each call costs counts. Django's own look at forms from elsewhere stays in
+front of all: it lets through what says that it takes none.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest
-from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
 if TYPE_CHECKING:
@@ -41,10 +41,6 @@ class _ForBrowsers(_Middleware):
 
 class BrowserSessions(_ForBrowsers, SessionMiddleware):
     """Sessions by cookie."""
-
-
-class BrowserForgeries(_ForBrowsers, CsrfViewMiddleware):
-    """Forms that come from elsewhere are refused."""
 
 
 class BrowserUsers(_ForBrowsers, AuthenticationMiddleware):

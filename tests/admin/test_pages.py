@@ -142,17 +142,12 @@ def artifacts(settings: Any, folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def everything(
-    django_db_setup: None, django_db_blocker: Any, shared_bank: BankProcess, folder: Path
-) -> Iterator[World]:
-    """A row of everything, made once, in a transaction that is never committed."""
+def everything(committed: None, django_db_blocker: Any, shared_bank: BankProcess, folder: Path) -> World:
+    """A row of everything, made once."""
     shared_bank.reset()
     shared_bank.open_account()
-    with django_db_blocker.unblock(), override_settings(STORAGES=_storages(folder)), savepoint():
-        yield _furnished(shared_bank)
-        transaction.set_rollback(True)
-    with django_db_blocker.unblock():
-        connection.close()
+    with django_db_blocker.unblock(), override_settings(STORAGES=_storages(folder)):
+        return _furnished(shared_bank)
 
 
 def _furnished(bank: BankProcess) -> World:

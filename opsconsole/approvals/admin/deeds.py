@@ -68,13 +68,12 @@ def requests_table(requests: QuerySet[Request]) -> list[Section]:
     return [
         Table(
             _("Asked for"),
-            [_("what"), _("asked by"), _("state"), _("asked"), _("until")],
+            [_("what"), _("asked by"), _("state"), _("until")],
             [
                 [
-                    display.row_link(one),
-                    one.requested_by.username,
+                    display.row_link(one, display.prose(str(one))),
+                    display.by_whom(one.requested_by.username, one.created_at),
                     state_of(one),
-                    display.moment(one.created_at),
                     display.moment(one.expires_at),
                 ]
                 for one in found

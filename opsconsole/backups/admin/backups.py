@@ -16,7 +16,7 @@ from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
@@ -130,9 +130,9 @@ class BackupAdmin(ConsoleAdmin[Backup]):
     # --- the list ---
 
     @admin.display(description=_("backup"))
-    def file(self, backup: Backup) -> str:
-        """Its file, once somebody writes it."""
-        return heading(backup)
+    def file(self, backup: Backup) -> SafeString:
+        """Its file, once somebody writes it; a narrow column breaks its name where a word of it ends."""
+        return format_html_join(mark_safe("_<wbr>"), "{}", ((part,) for part in heading(backup).split("_")))
 
     @admin.display(description=_("state"))
     def state(self, backup: Backup) -> SafeString:

@@ -51,12 +51,11 @@ def waiting_for_me(request: HttpRequest) -> Section:
     mine = approvals_selectors.decidable_by(approvals_access.visible_requests(actor), actor)
     return Table(
         _("Waiting for my approval"),
-        [_("what"), _("asked by"), _("asked"), _("until")],
+        [_("what"), _("asked by"), _("until")],
         [
             [
-                display.row_link(one),
-                one.requested_by.username,
-                display.moment(one.created_at),
+                display.row_link(one, display.prose(str(one))),
+                display.by_whom(one.requested_by.username, one.created_at),
                 display.moment(one.expires_at),
             ]
             for one in mine.order_by("expires_at")[:SHOWN]

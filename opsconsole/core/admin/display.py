@@ -39,6 +39,7 @@ TONES: Final[dict[str, str]] = {
     **dict.fromkeys(
         ("succeeded", "settled", "approved", "active", "delivered", "sealed", "alive", "consumed", "verified"), "good"
     ),
+    "completed": "good",
     **dict.fromkeys(
         ("executing", "running", "rolling_back", "sending", "sent", "queued", "dumping", "checking"), "info"
     ),
@@ -107,6 +108,17 @@ def moment(at: datetime | None) -> SafeString | str:
         '<time class="ops-time" datetime="{}" title="{} UTC"><span>{}</span> <span class="ops-subtle">{}</span></time>',
         at.isoformat(),
         at.strftime("%Y-%m-%d %H:%M:%S.%f"),
+        at.strftime("%Y-%m-%d %H:%M:%S"),
+        relative(at),
+    )
+
+
+def by_whom(name: str, at: datetime) -> SafeString:
+    """Who did something, and how long ago: the time itself where the pointer rests."""
+    return format_html(
+        '{}<br><time class="ops-time" datetime="{}" title="{} UTC"><span class="ops-subtle">{}</span></time>',
+        name,
+        at.isoformat(),
         at.strftime("%Y-%m-%d %H:%M:%S"),
         relative(at),
     )

@@ -10,6 +10,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
+from opsconsole.core.admin.display import number
+
 if TYPE_CHECKING:
     _Paginator = Paginator[Any]
     _ChangeList = ChangeList
@@ -38,6 +40,11 @@ class CappedPaginator(_Paginator):
     def count(self) -> int:
         """How many rows can be paged through."""
         return min(self.found, MOST)
+
+    @property
+    def told(self) -> str:
+        """The same with separators for thousands."""
+        return number(self.count)
 
     @property
     def capped(self) -> bool:

@@ -98,7 +98,7 @@ def test_the_page_of_a_good_one_and_of_a_failed_one(
     assert "No space left on device" in page
     assert "It is no backup" in page
     assert "data-copy" not in page.split("Journal")[0].split("File")[-1]  # what has no file names none
-    listed = auditor.get(LIST).content.decode()
+    listed = auditor.get(LIST).content.decode().replace("<wbr>", "")  # where a narrow column breaks a name
     assert good.file_name in listed
 
 

@@ -14,6 +14,7 @@ from django.contrib.auth.models import Group
 from django.db import connection, connections
 from django.test import TransactionTestCase
 from django.test.utils import setup_databases, teardown_databases
+from django.utils import translation
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from rest_framework.test import APIClient
@@ -113,6 +114,13 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     yield
     with django_db_blocker.unblock():
         TransactionTestCase._fixture_teardown(None)
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """Each test begins in the console's own language, whichever page another one has looked at before."""
+    with translation.override(django_settings.LANGUAGE_CODE, deactivate=True):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -114,7 +114,7 @@ def _database(name: str, url: str) -> dict[str, Any]:
         _stop(f"{name} is not a PostgreSQL URL: {error}")
     host = parts.pop("host", "")
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "opsconsole.core.postgres",
         "NAME": parts.pop("dbname", "molam_connect"),
         "USER": parts.pop("user", ""),
         "PASSWORD": parts.pop("password", ""),
@@ -150,6 +150,7 @@ if env.bool("OPS_DB_POOL", default=False):  # web processes only: a pool does no
         "max_size": env.int("OPS_DB_POOL_SIZE", default=8),
         "timeout": 3,  # seconds to wait for a connection: without a database an answer must come soon
     }
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = False  # the engine looks for itself
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = None if env.bool("OPS_DB_KEEP", default=True) else 0
 if OPS_PGBOUNCER := env.bool("OPS_PGBOUNCER", default=False):  # transaction pooling: nothing outlives a transaction

@@ -53,6 +53,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 NAME = re.compile(r"molam_loyalty_backup_[0-9]{8}_[0-9]{6}\.dump")
 SWEEPER = SYSTEM("sweeper")
 
+Failed = Callable[[Work, type[DomainError]], Backup]
+
 
 @pytest.fixture
 def ops(person: Callable[..., Actor]) -> Actor:
@@ -65,6 +67,27 @@ def begun(ops: Actor, place: Path) -> Callable[..., Work]:
     return lambda **more: Work(backups.begin_backup_here(reason="", maker=taking.maker(), actor=ops), ops, **more)
 
 
+@pytest.fixture
+def failed(settings: Any, databases: Callable[[], set[str]]) -> Failed:
+    """Make a backup that fails for this reason, and leaves nothing behind but what it says."""
+
+    def make(work: Work, error: type[DomainError]) -> Backup:
+        with pytest.raises(error) as refused:
+            taking.make(work)
+        backup = Backup.objects.get(pk=work.backup.pk)
+        assert (backup.status, backup.error_code) == ("failed", error.code)
+        assert backup.error == refused.value.message
+        assert (backup.scratch, scratch_name(backup.pk) in databases()) == ("", False)
+        assert [path.name for path in settings.BACKUP_DIRECTORY.glob("*.dump")] == []
+        assert list(settings.BACKUP_DIRECTORY.glob(".*")) == []
+        assert entries(backup)[-1]["verb"] == "backup.failed"
+        assert entries(backup)[-1]["reason"] == backup.error
+        assert OutboxEvent.objects.filter(topic="backup.failed", subject_id=str(backup.pk)).exists()
+        return backup
+
+    return make
+
+
 def entries(backup: Backup) -> list[dict[str, Any]]:
     """What the journal has of it, the newest last."""
     found = Entry.objects.filter(subject_kind="ops_backups", subject_id=str(backup.pk)).order_by("seq")
@@ -74,22 +97,6 @@ def entries(backup: Backup) -> list[dict[str, Any]]:
 def metric(name: str) -> dict[tuple[str, ...], Any]:
     [fact] = [fact for fact in registered() if fact.name == name]
     return dict(fact.samples())
-
-
-def assert_failed(work: Work, error: type[DomainError], place: Path, databases: Callable[[], set[str]]) -> Backup:
-    """It fails for this reason, and leaves nothing behind but what it says."""
-    with pytest.raises(error) as refused:
-        taking.make(work)
-    backup = Backup.objects.get(pk=work.backup.pk)
-    assert (backup.status, backup.error_code) == ("failed", error.code)
-    assert backup.error == refused.value.message
-    assert (backup.scratch, scratch_name(backup.pk) in databases()) == ("", False)
-    assert [path.name for path in place.glob("*.dump")] == []
-    assert list(place.glob(".*")) == []
-    assert entries(backup)[-1]["verb"] == "backup.failed"
-    assert entries(backup)[-1]["reason"] == backup.error
-    assert OutboxEvent.objects.filter(topic="backup.failed", subject_id=str(backup.pk)).exists()
-    return backup
 
 
 def test_a_backup_is_written_restored_and_compared(
@@ -193,7 +200,7 @@ def test_a_corrupted_dump_is_found_out(
     begun: Callable[..., Work],
     wrapped: Callable[..., Path],
     place: Path,
-    databases: Callable[[], set[str]],
+    failed: Failed,
 ) -> None:
     """Bytes in the middle that a bad disk has changed: the file stays to be looked at, under another name."""
     wrapped(
@@ -201,32 +208,24 @@ def test_a_corrupted_dump_is_found_out(
         'size=$(stat -c %s "$file")\n'
         'dd if=/dev/zero of="$file" bs=1 seek=$((size / 2)) count=400 conv=notrunc status=none'
     )
-    backup = assert_failed(begun(), RestoreFailed, place, databases)
+    backup = failed(begun(), RestoreFailed)
     assert [path.name for path in place.iterdir()] == [f"{backup.file_name}.unverified"]
 
 
 def test_a_dump_that_lacks_rows_is_found_out(
-    small: psycopg.Connection[Any],
-    begun: Callable[..., Work],
-    wrapped: Callable[..., Path],
-    place: Path,
-    databases: Callable[[], set[str]],
+    small: psycopg.Connection[Any], begun: Callable[..., Work], wrapped: Callable[..., Path], failed: Failed
 ) -> None:
     wrapped(pg_dump='exec "$REAL" "$@" --exclude-table-data=public.sums')
-    backup = assert_failed(begun(), RestoreDiffers, place, databases)
+    backup = failed(begun(), RestoreDiffers)
     assert "sums has 0 rows instead of 100" in backup.error
     assert "total is None instead of 5050" in backup.error
 
 
 def test_a_dump_that_lacks_a_table_is_found_out(
-    small: psycopg.Connection[Any],
-    begun: Callable[..., Work],
-    wrapped: Callable[..., Path],
-    place: Path,
-    databases: Callable[[], set[str]],
+    small: psycopg.Connection[Any], begun: Callable[..., Work], wrapped: Callable[..., Path], failed: Failed
 ) -> None:
     wrapped(pg_dump='exec "$REAL" "$@" --exclude-table=public.notes')
-    backup = assert_failed(begun(), RestoreDiffers, place, databases)
+    backup = failed(begun(), RestoreDiffers)
     assert "the table notes is missing" in backup.error
 
 
@@ -235,44 +234,38 @@ def test_a_full_disk(
     begun: Callable[..., Work],
     wrapped: Callable[..., Path],
     place: Path,
-    databases: Callable[[], set[str]],
+    failed: Failed,
 ) -> None:
     wrapped(pg_dump='trap \'\' XFSZ; ulimit -f 2; exec "$REAL" "$@"')
-    backup = assert_failed(begun(), DumpFailed, place, databases)
+    backup = failed(begun(), DumpFailed)
     assert "File too large" in backup.error
     assert list(place.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written(
-    settings: Any, ops: Actor, tmp_path: Path, databases: Callable[[], set[str]]
-) -> None:
+def test_a_place_that_cannot_be_written(settings: Any, ops: Actor, tmp_path: Path, failed: Failed) -> None:
     (tmp_path / "file").write_text("no folder")
     settings.BACKUP_DIRECTORY = tmp_path / "file" / "backups"
     work = Work(backups.begin_backup_here(reason="", maker=taking.maker(), actor=ops), ops)
-    backup = assert_failed(work, PlaceRefused, tmp_path / "file" / "backups", databases)
+    backup = failed(work, PlaceRefused)
     assert "Not a directory" in backup.error
 
 
 def test_a_role_that_cannot_read_everything(
-    small: psycopg.Connection[Any], begun: Callable[..., Work], place: Path, databases: Callable[[], set[str]]
+    small: psycopg.Connection[Any], begun: Callable[..., Work], failed: Failed
 ) -> None:
     """Nothing is written: half of the rows, or of the tables, would be no backup."""
     small.execute("create table secret (id int)")
     small.execute("alter table sums force row level security")
     small.execute("alter table sums enable row level security")
-    backup = assert_failed(begun(), RightsMissing, place, databases)
+    backup = failed(begun(), RightsMissing)
     assert "cannot read everything: public.secret, public.sums" in backup.error
 
 
 def test_a_role_that_makes_no_databases(
-    small: psycopg.Connection[Any],
-    settings: Any,
-    begun: Callable[..., Work],
-    place: Path,
-    databases: Callable[[], set[str]],
+    small: psycopg.Connection[Any], settings: Any, begun: Callable[..., Work], failed: Failed
 ) -> None:
     settings.BACKUP_SCRATCH = django_settings.DATABASE_APPLICATION
-    backup = assert_failed(begun(), RightsMissing, place, databases)
+    backup = failed(begun(), RightsMissing)
     assert "ALTER ROLE ops_app CREATEDB" in backup.error
 
 
@@ -284,14 +277,13 @@ def test_programs_that_do_not_fit(
     settings: Any,
     tmp_path: Path,
     begun: Callable[..., Work],
-    place: Path,
-    databases: Callable[[], set[str]],
+    failed: Failed,
 ) -> None:
     settings.BACKUP_PG_BIN = str(tmp_path)
     for name in ("pg_dump", "pg_restore") if version else ():
         (tmp_path / name).write_text(f"#!/bin/sh\necho '{name} (PostgreSQL) {version}'\n")
         (tmp_path / name).chmod(0o755)
-    backup = assert_failed(begun(), ToolsMissing, place, databases)
+    backup = failed(begun(), ToolsMissing)
     assert said in backup.error
 
 
@@ -328,16 +320,12 @@ def test_a_worker_that_is_told_to_end_hands_it_back(
 
 
 def test_a_deadline_ends_it(
-    small: psycopg.Connection[Any],
-    begun: Callable[..., Work],
-    wrapped: Callable[..., Path],
-    place: Path,
-    databases: Callable[[], set[str]],
+    small: psycopg.Connection[Any], begun: Callable[..., Work], wrapped: Callable[..., Path], failed: Failed
 ) -> None:
     wrapped(pg_dump="sleep 60")
     work = begun()
     work.backup.deadline_at = timezone.now() + timedelta(seconds=1)
-    assert_failed(work, DeadlinePassed, place, databases)
+    failed(work, DeadlinePassed)
 
 
 def test_what_is_left_by_whoever_was_killed_is_cleaned_up(

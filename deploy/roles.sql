@@ -48,6 +48,9 @@ ALTER ROLE ops_owner SET jit = off;
 -- Whoever looks for slow queries sees those of the others, not only that there are sessions.
 GRANT pg_read_all_stats TO operator;
 
+-- A row that somebody at psql has changed and not committed keeps every purchase of its program waiting.
+ALTER ROLE operator SET idle_in_transaction_session_timeout = '2min';
+
 -- Only the owner makes objects here.
 \connect molam_connect
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;

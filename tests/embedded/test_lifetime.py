@@ -56,6 +56,7 @@ def test_cold_start_gives_the_database_its_roles_and_no_network(new_var: Callabl
     }
     assert query(servers.urls.superuser, "show listen_addresses") == ""
     assert query(servers.urls.superuser, "show jit") == "off"
+    assert query(servers.urls.operator, "show idle_in_transaction_session_timeout") == "2min"
     mighty = "select string_agg(rolname, ' ') from pg_roles where rolsuper and rolcanlogin"
     assert query(servers.urls.superuser, mighty) == "postgres"
     assert query(servers.urls.database, "select upper('né')") == "NÉ"

@@ -109,7 +109,7 @@ class Command(BaseCommand):
         # By name where it is this machine: a browser knows no passkeys at a number.
         address = f"http://{'localhost' if host in HERE else host}:{port}"
         processes = Supervisor(
-            programs(host=host, port=port, bank=bank, workers=workers),
+            programs(address, host=host, port=port, bank=bank, workers=workers),
             logs=settings.VAR / "log",
             say=self.screen.repeat,
         )
@@ -141,10 +141,12 @@ class Command(BaseCommand):
         self.screen.say("up", "stopping")
 
 
-def programs(*, host: str, port: int, bank: int | None, workers: int) -> list[Program]:
-    """The processes of the console, told of each other by the environment."""
+def programs(address: str, *, host: str, port: int, bank: int | None, workers: int) -> list[Program]:
+    """The processes of the console, told of each other by the environment; it is found at `address`."""
     python, manage = sys.executable, settings.BASE_DIR / "manage.py"
     common = {"OPS_VAR": str(settings.VAR)}
+    if not settings.PRODUCTION:
+        common["PUBLIC_URL"] = os.environ.get("PUBLIC_URL", address)  # where links in what people are told lead
     common["LOG_LEVEL"] = os.environ.get("LOG_LEVEL", "WARNING")  # what people must read stands between the lines
     if host not in HERE and "ALLOWED_HOSTS" not in os.environ:
         common["ALLOWED_HOSTS"] = ",".join([*settings.ALLOWED_HOSTS, host])

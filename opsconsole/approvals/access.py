@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import Q, QuerySet, TextField
+from django.db.models import Q, QuerySet, TextField, UUIDField
 from django.db.models.functions import Cast
 from django.utils.translation import gettext_lazy as _
 
@@ -22,7 +22,9 @@ def visible_requests(actor: Actor) -> QuerySet[Request]:
     kinds = subjects.kinds_open_to(actor)
     wanted = Q(subject_kind__in=kinds) if kinds else Q()
     for kind, rows in subjects.opened_to(actor):
-        ids = rows.annotate(text=Cast("pk", TextField())).values("text")
+        # Only those that somebody has asked about: there may be a million others.
+        asked = Request.objects.filter(subject_kind=kind).annotate(subject=Cast("subject_id", UUIDField()))
+        ids = rows.filter(pk__in=asked.values("subject")).annotate(text=Cast("pk", TextField())).values("text")
         wanted |= Q(subject_kind=kind, subject_id__in=ids)
     if not wanted:
         actor.require("approvals.view_request")

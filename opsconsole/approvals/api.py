@@ -25,6 +25,7 @@ from opsconsole.approvals.serializers import (
 )
 from opsconsole.approvals.states import RequestState, ReviewCause, ReviewState, ReviewVerdict
 from opsconsole.core.actors import Actor
+from opsconsole.core.filters import TrueOrFalse
 from opsconsole.core.http import ConsoleView
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.openapi import problem_response
@@ -41,7 +42,7 @@ class RequestFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is
 
     status = filters.ChoiceFilter(choices=RequestState.choices)
     action = filters.CharFilter(help_text="The action, exactly: `plan.payout_batch`.")
-    mine = filters.BooleanFilter(method="by_mine", help_text="`1`: only those the caller may still approve.")
+    mine = TrueOrFalse(method="by_mine", help_text="`1`: only those the caller may still approve.")
 
     class Meta:
         model = Request
@@ -214,7 +215,7 @@ class ReviewFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is 
     status = filters.ChoiceFilter(choices=ReviewState.choices)
     cause = filters.ChoiceFilter(choices=ReviewCause.choices)
     subject_id = filters.CharFilter(help_text="The id of the plan that was executed.")
-    mine = filters.BooleanFilter(method="by_mine", help_text="`true`: only those the caller may still answer.")
+    mine = TrueOrFalse(method="by_mine", help_text="`true`: only those the caller may still answer.")
 
     class Meta:
         model = Review

@@ -51,6 +51,11 @@ _MARKETING_AND_FINANCE: Final[dict[str, Any]] = {
     "executors": ["finance_ops", "ops_marketing"],
     "requester_may_approve": True,
 }
+# Whoever is woken at night asks for a program to be stopped, and it is they who stop it once both teams have agreed.
+_STOPS_A_PROGRAM: Final[dict[str, Any]] = {
+    **_MARKETING_AND_FINANCE,
+    "executors": ["finance_ops", "ops", "ops_marketing", "risk_manager"],
+}
 _LAUNCHES: Final[dict[str, Any]] = {
     **_MARKETING_AND_FINANCE,
     "slots": [_one("finance_ops")],
@@ -72,7 +77,8 @@ POLICIES: Final[dict[str, dict[str, Any]]] = {
         f"change.{kind}": _WHO_MAY_WHAT
         for kind in ("policy", "user", "profile", "reactivation", "roles", "grant", "token", "signer_key", "passkey")
     },
-    **{f"loyalty.{deed}": _MARKETING_AND_FINANCE for deed in ("adjust", "suspend", "resume", "budget", "earn_rate")},
+    **{f"loyalty.{deed}": _MARKETING_AND_FINANCE for deed in ("adjust", "budget", "earn_rate")},
+    **{f"loyalty.{deed}": _STOPS_A_PROGRAM for deed in ("suspend", "resume")},
     "loyalty.launch": _LAUNCHES,
     **{f"change.{kind}": _WHERE_NEWS_GOES for kind in ("channel_set_up", "channel_edit")},
 }

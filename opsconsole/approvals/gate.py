@@ -14,14 +14,14 @@ the request that stands for exactly this deed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -74,9 +74,10 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Nothing was done: others must agree first."""
+    """Nothing was done: others must agree first. `instead_of` was asked for before, and is void by it."""
 
     request: Request
+    instead_of: Request | None = None
 
     @property
     def roles(self) -> list[str]:
@@ -88,8 +89,9 @@ class Asked:
 def pass_or_ask(deed: Deed, *, approval_id: UUID | None, actor: Actor) -> Request | Asked:
     """The consumed request, whose deed the caller now does in this transaction; or Asked, and nothing may be done.
 
-    Raises Denied for whoever is no person, AskedByAnother, NotFound for an id that is none of this deed's requests,
-    DigestMismatch for a deed that is not the approved one, and what `kernel.consume` objects to.
+    Raises Denied for whoever is no person, AskedByAnother, NotAnExecutor for one who could not carry it out themselves,
+    NotFound for an id that is none of this deed's requests, DigestMismatch for a deed that is not the approved one, and
+    what `kernel.consume` objects to.
     """
     assert_in_operation()
     if actor.user is None:
@@ -119,10 +121,11 @@ def carry_out(deed: Deed, *, actor: Actor) -> Request:
     return kernel.consume(live, digest=_digest(deed, str(live.requested_by_id), live.policy), actor=actor)
 
 
-def take_part(model: type[Model], *, sight: str = "") -> None:
+def take_part(model: type[Model], *, sight: str = "", opened: Callable[[Actor], QuerySet[Model]] | None = None) -> None:
     """Let deeds be done to the rows of this model; called when the app is ready.
 
-    Whoever holds the permission `sight` sees the requests for them.
+    Whoever holds the permission `sight` sees the requests for them, and who was granted the sight of some of the rows,
+    which `opened` says, the requests for those.
     """
 
     def lock(subject_id: str) -> Model:
@@ -138,11 +141,13 @@ def take_part(model: type[Model], *, sight: str = "") -> None:
         """As above."""
 
     table = model._meta.db_table
-    subjects.register(table, subjects.SubjectHooks(lock, follow, expire, table, sight=sight))
+    subjects.register(table, subjects.SubjectHooks(lock, follow, expire, table, opened, sight))
 
 
 def _ask(deed: Deed, actor: Actor) -> Request | Asked:
     user, terms = moves.person(actor), kernel.policy_for(deed.action, measures=deed.measures)
+    if deed.due_at is None:  # said now, and not once others have agreed: it is whoever asks who carries it out
+        kernel.require_executor(terms, actor=actor)
     kind, policy = deed.row._meta.db_table, terms.as_json()
     wanted = _digest(deed, str(user.pk), policy)
     live = kernel.live_request(kind, deed.row.pk, deed.action)
@@ -169,7 +174,8 @@ def _ask(deed: Deed, actor: Actor) -> Request | Asked:
         actor=actor,
         due_at=deed.due_at,
     )
-    return Asked(_agreed_by_whoever_asks(request, deed.reason, actor))
+    replaced = live if live is not None and live.pk != request.pk and not moves.is_over(live) else None
+    return Asked(_agreed_by_whoever_asks(request, deed.reason, actor), replaced)
 
 
 def _agreed_by_whoever_asks(request: Request, reason: str, actor: Actor) -> Request:

@@ -160,9 +160,9 @@ def consume(request: Request, *, digest: str, actor: Actor) -> Request:
     return moves.leave(request, RequestState.CONSUMED, actor, "", approvers=approvers)
 
 
-def require_executor(request: Request, *, actor: Actor) -> None:
+def require_executor(asked: Request | Terms, *, actor: Actor) -> None:
     """Raise NotAnExecutor unless the policy lets this actor carry it out; named parts of the system may."""
-    executors = request.executors
+    executors = asked.executors
     if actor.kind is not ActorKind.SYSTEM and actor.roles.isdisjoint(executors):
         raise NotAnExecutor(
             format_lazy(_("This takes one of the roles {roles}."), roles=", ".join(executors)), roles=list(executors)

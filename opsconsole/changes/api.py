@@ -30,6 +30,7 @@ from opsconsole.changes.services import decisions, requests
 from opsconsole.changes.states import ChangeState
 from opsconsole.core.actors import Actor
 from opsconsole.core.errors import Denied
+from opsconsole.core.filters import TrueOrFalse
 from opsconsole.core.http import ConsoleView
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.openapi import problem_response
@@ -55,7 +56,7 @@ class ChangeFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is 
     status = filters.MultipleChoiceFilter(choices=ChangeState.choices)
     kind = filters.CharFilter()
     subject_id = filters.CharFilter()
-    mine = filters.BooleanFilter(method="by_mine")
+    mine = TrueOrFalse(method="by_mine")
 
     class Meta:
         model = Change

@@ -14,11 +14,12 @@ from rich.console import Console
 from opsconsole.core.actors import Actor, shell_actor
 from opsconsole.core.errors import Denied, DomainError
 from opsconsole.core.requests import bind_request_id
+from opsconsole.core.texts import english, one_after_another
 from opsconsole.core.tokens import user_of_token
 
 
 class ConsoleCommand(BaseCommand):
-    """A command that names its actor, prints a refusal as a sentence, and exits 1 on one.
+    """A command that names its actor, prints a refusal as a sentence with what is wrong where, and exits 1.
 
     `--as USER` acts as that user, who proves it with an API token of theirs in OPSCONSOLE_TOKEN. With demo data, and
     only then, the token of the demo user is at hand and `--as` may be left out where `demo_user` names one.
@@ -33,16 +34,21 @@ class ConsoleCommand(BaseCommand):
         return parser
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run, and turn a refusal into one sentence and exit status 1."""
+        """Run, and turn a refusal into what is wrong with it and exit status 1."""
         bind_request_id()
         try:
             return super().execute(*args, **options)
         except DomainError as error:
-            self.stderr.write(self.style.ERROR(f"{error.code}: {error.message}"))
+            self._refused(error)
             sys.exit(1)
         except KeyboardInterrupt:
             self.stderr.write("Interrupted. What was committed stays; run the same command again to go on.")
             sys.exit(130)
+
+    def _refused(self, error: DomainError) -> None:
+        self.stderr.write(self.style.ERROR(f"{error.code}: {error.message}"))
+        for field, wrong in error.fields.get("errors", {}).items():
+            self.stderr.write(f"  {field}: {english(one_after_another(wrong))}")
 
     def actor(self, options: dict[str, Any]) -> Actor:
         """The user named by `--as` with their token; the demo user; else the shell itself."""

@@ -28,6 +28,17 @@ class Uuid7Model(models.Model):
         abstract = True
 
 
+class CurrentActor(models.Func):
+    """The name of whoever the running operation acts for; for `db_default`.
+
+    Whoever writes without one is the role they logged in as: what they have their session say does not count.
+    """
+
+    template = "case when ops_is_service() then current_setting('ops.actor', true) else session_user::text end"
+    arity = 0
+    output_field = models.TextField()
+
+
 @lru_cache(maxsize=4)
 def _cipher(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(key.encode()) for key in keys])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, cast
 
 from django.db.models import QuerySet
-from django_filters import FilterSet
+from django_filters import FilterSet, MultipleChoiceFilter
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -31,6 +31,17 @@ def _checker(serializer_class: Callable[..., Any], *, partial: bool) -> tuple[Ba
     """
     serializer = serializer_class(partial=partial)
     return serializer, frozenset(name for name, field in serializer.fields.items() if not field.read_only)
+
+
+def _passed_over(name: str, values: Sequence[str], filters: Mapping[str, Any]) -> str | None:
+    """Why a list would pass over a parameter, or over some of its values: the answer would be to another question."""
+    if name not in PAGING and name not in filters:
+        return "This list has no such parameter."
+    if name in filters and not all(value.strip() for value in values):
+        return "This parameter takes a value; leave it out for all."
+    if len(values) > 1 and not isinstance(filters.get(name), MultipleChoiceFilter):
+        return "This parameter takes one value."
+    return None
 
 
 class LengthRequired(APIException):
@@ -81,9 +92,10 @@ class ConsoleView(APIView):
     ) -> Response:
         """The page asked for of these rows; raises ValidationError for a parameter that the list does not take."""
         asked = self.request.query_params
-        known = PAGING | (set(narrowed_by.base_filters) if narrowed_by else set())
-        if unknown := sorted(asked.keys() - known):
-            raise ValidationError({name: ["This list has no such parameter."] for name in unknown})
+        filters = narrowed_by.base_filters if narrowed_by else {}
+        wrong = {name: _passed_over(name, values, filters) for name, values in asked.lists()}
+        if problems := {name: [why] for name, why in wrong.items() if why}:
+            raise ValidationError(problems)
         if narrowed_by is not None:
             narrowed = narrowed_by(asked, rows, request=self.request)
             if not narrowed.is_valid():

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from opsconsole.core.commands import ConsoleCommand
 from opsconsole.core.errors import DomainError
 from opsconsole.core.lines import BadLine, FileRefused, LineFile
 from opsconsole.core.texts import english
@@ -97,3 +100,40 @@ class ImportBar(Progress):
             rate=rate,
             refused=totals.refused,
         )
+
+
+class ImportCommand(ConsoleCommand, Generic[T]):
+    """A command that loads a file, says of every bad line why it is, and ends with 0 only if none was refused."""
+
+    def load(
+        self, file: LineFile[Any], begin: Callable[..., object], totals: T, *, errors: Path | None, atomic: bool
+    ) -> None:
+        """Load, show how far it is, report; raises what the service refuses with, SystemExit if lines were refused.
+
+        `begin` is the service, but for `on_bad`, called with each bad line, and `on_progress`, called with the totals.
+        """
+        if errors is not None and errors.exists() and file.path.exists() and errors.samefile(file.path):
+            raise FileRefused(f"{errors} is the file to load: --errors takes another one.", file=str(errors))
+        with ExitStack() as stack:
+            report = ImportReport(stack, errors, totals)
+            bar = stack.enter_context(ImportBar(self.console, file))
+
+            def follow(totals: T) -> None:
+                report.totals = totals
+                bar.follow(totals)
+
+            try:
+                begin(on_bad=report.refuse, on_progress=follow)
+            except DomainError as error:
+                report.failure = error
+        report.tell(self.stderr)
+        if report.totals.lines or report.failure is None:
+            self.stdout.write(self.summary(report, undone=atomic and report.failure is not None))
+        if report.failure is not None:
+            raise report.failure
+        if report.totals.refused:
+            sys.exit(1)
+
+    def summary(self, report: ImportReport[T], *, undone: bool) -> str:
+        """What became of the lines, in a sentence; `undone` says that nothing of it stays."""
+        raise NotImplementedError

@@ -137,7 +137,7 @@ def current_actor() -> Actor:
 
 
 def told_to_the_database() -> tuple[str, str, str]:
-    """What a statement tells its session of the operation it belongs to: its name, the actor's id, the request's.
+    """What a statement tells its session of the operation it belongs to: its name, the actor's, the request's id.
 
     Raises RuntimeError outside an operation.
     """
@@ -145,7 +145,7 @@ def told_to_the_database() -> tuple[str, str, str]:
     if running is None:
         raise RuntimeError("this writes, and may only be called inside an operation")
     name, actor = running
-    return name, actor.id, current_request_id()
+    return name, actor.name, current_request_id()
 
 
 def _tell_the_database() -> None:

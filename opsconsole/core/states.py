@@ -63,9 +63,12 @@ class Stateful(models.Model):
     def move_to(self, state: States) -> Self:
         """Set the next state; raises WrongState when the table does not lead there. The caller saves."""
         if state.value not in self.state.following:
+            again = state == self.state
             raise WrongState(
                 format_lazy(
-                    _("The {name} is {state}; it cannot become {wanted}."),
+                    _("The {name} is {state} already.")
+                    if again
+                    else _("The {name} is {state}; it cannot become {wanted}."),
                     name=self._meta.verbose_name,
                     state=self.state.label,
                     wanted=state.label,

@@ -34,6 +34,11 @@ _CHANNEL, _CHANNELS = "notifications_channel_change", "notifications_channel_cha
 _DELIVERY = "notifications_delivery_change"
 _PROGRAM, _MEMBER = "loyalty_program_change", "loyalty_balance_change"
 _CAMPAIGN = "loyalty_campaign_change"
+_PROGRAMS = "loyalty_program_changelist"
+_BATCH, _REDEMPTION = "loyalty_voucherbatch_change", "loyalty_redemption_change"
+_RULE, _FRAUD_RULE = "loyalty_rule_change", "loyalty_fraudrule_change"
+_HITS = "loyalty_fraudhit_changelist"
+_DISPUTE, _DISPUTES = "loyalty_dispute_change", "loyalty_dispute_changelist"
 _BY_POLICY = ReviewCause.POLICY.value
 
 register(
@@ -182,14 +187,18 @@ register(
         Severity.CRITICAL,
         LEDGER,
         _("%(drift)s figures of loyalty are not what the ledger adds up to, such as %(figure)s of %(of)s"),
+        _PROGRAMS,
+        "",
     ),
     Kind(
         "ledger.broken",
         Severity.CRITICAL,
         LEDGER,
         _("The ledger of points does not verify: somebody may have tampered with it"),
+        _ENTRIES,
+        "",
     ),
-    Kind("ledger.*", Severity.WARNING, LEDGER, _("Ledger of points: %(topic)s")),
+    Kind("ledger.*", Severity.WARNING, LEDGER, _("Ledger of points: %(topic)s"), _ENTRIES, ""),
     Kind("member.frozen", Severity.WARNING, MEMBERS, _("Member frozen: %(member)s in %(program)s"), _MEMBER),
     Kind("member.*", Severity.INFO, MEMBERS, _("Member %(member)s of %(program)s (%(topic)s)"), _MEMBER),
     Kind("points.adjusted", Severity.INFO, MEMBERS, _("Points adjusted by hand: %(amount)s in %(program)s"), _MEMBER),
@@ -202,17 +211,29 @@ register(
     ),
     Kind("points.*", Severity.INFO, MEMBERS, _("Points of a member of %(program)s (%(topic)s)"), _MEMBER),
     Kind("member.erased", Severity.WARNING, MEMBERS, _("A member of %(program)s was erased"), _MEMBER),
-    Kind("vouchers.issued", Severity.INFO, VOUCHERS, _("%(count)s vouchers were made: %(batch)s of %(program)s")),
-    Kind("vouchers.exported", Severity.WARNING, VOUCHERS, _("Voucher codes were taken away: %(batch)s of %(program)s")),
-    Kind("vouchers.withdrawn", Severity.WARNING, VOUCHERS, _("Vouchers were withdrawn: %(batch)s of %(program)s")),
-    Kind("vouchers.*", Severity.INFO, VOUCHERS, _("Vouchers %(batch)s of %(program)s (%(topic)s)")),
+    Kind(
+        "vouchers.issued", Severity.INFO, VOUCHERS, _("%(count)s vouchers were made: %(batch)s of %(program)s"), _BATCH
+    ),
+    Kind(
+        "vouchers.exported",
+        Severity.WARNING,
+        VOUCHERS,
+        _("Voucher codes were taken away: %(batch)s of %(program)s"),
+        _BATCH,
+    ),
+    Kind(
+        "vouchers.withdrawn", Severity.WARNING, VOUCHERS, _("Vouchers were withdrawn: %(batch)s of %(program)s"), _BATCH
+    ),
+    Kind("vouchers.*", Severity.INFO, VOUCHERS, _("Vouchers %(batch)s of %(program)s (%(topic)s)"), _BATCH),
     Kind("voucher.guessed", Severity.WARNING, VOUCHERS, _("Many wrong voucher codes: %(misses)s by %(caller)s")),
-    Kind("voucher.*", Severity.INFO, VOUCHERS, _("Voucher of %(batch)s in %(program)s (%(topic)s)")),
-    Kind("reward.*", Severity.INFO, REWARDS, _("Reward %(reward)s of %(program)s (%(topic)s)")),
-    Kind("redemption.*", Severity.INFO, REWARDS, _("Redemption of %(member)s in %(program)s (%(topic)s)")),
-    Kind("rule.*", Severity.WARNING, RULES, _("Rule of earning %(rule)s of %(program)s (%(topic)s)")),
-    Kind("fraud_rule.*", Severity.WARNING, FRAUD_RULES, _("Fraud rule %(rule)s (%(topic)s)")),
-    Kind("fraud.found", Severity.WARNING, FRAUD, _("%(hits)s members look like fraud, by the rule %(rule)s")),
+    Kind("voucher.*", Severity.INFO, VOUCHERS, _("Voucher of %(batch)s in %(program)s (%(topic)s)"), _BATCH),
+    Kind("reward.*", Severity.INFO, REWARDS, _("Reward %(reward)s of %(program)s (%(topic)s)"), _REDEMPTION),
+    Kind("redemption.*", Severity.INFO, REWARDS, _("Redemption of %(member)s in %(program)s (%(topic)s)"), _REDEMPTION),
+    Kind("rule.*", Severity.WARNING, RULES, _("Rule of earning %(rule)s of %(program)s (%(topic)s)"), _RULE),
+    Kind("fraud_rule.*", Severity.WARNING, FRAUD_RULES, _("Fraud rule %(rule)s (%(topic)s)"), _FRAUD_RULE),
+    Kind(
+        "fraud.found", Severity.WARNING, FRAUD, _("%(hits)s members look like fraud, by the rule %(rule)s"), _HITS, ""
+    ),
     Kind(
         "fraud.confirmed",
         Severity.WARNING,
@@ -221,16 +242,15 @@ register(
         _MEMBER,
         "balance",
     ),
-    Kind("fraud.overdue", Severity.WARNING, FRAUD, _("%(hits)s fraud hits wait for a verdict for too long")),
+    Kind("fraud.overdue", Severity.WARNING, FRAUD, _("%(hits)s fraud hits wait for a verdict for too long"), _HITS, ""),
     Kind("fraud.*", Severity.INFO, FRAUD, _("Fraud: %(member)s in %(program)s (%(topic)s)"), _MEMBER, "balance"),
-    Kind("dispute.overdue", Severity.WARNING, DISPUTES, _("%(disputes)s disputes wait for too long")),
+    Kind("dispute.overdue", Severity.WARNING, DISPUTES, _("%(disputes)s disputes wait for too long"), _DISPUTES, ""),
     Kind(
         "dispute.*",
         Severity.INFO,
         DISPUTES,
         _("Dispute %(ticket)s of %(member)s in %(program)s (%(topic)s)"),
-        _MEMBER,
-        "balance",
+        _DISPUTE,
     ),
     Kind(
         "budget.alerted",

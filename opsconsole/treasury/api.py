@@ -12,6 +12,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schem
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from opsconsole.core.filters import TrueOrFalse
 from opsconsole.core.http import ConsoleView
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.openapi import problem_response
@@ -97,7 +98,7 @@ class FreezeFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is 
     subject = filters.ChoiceFilter(field_name="kind", choices=FreezeKind.choices)
     subject_id = filters.CharFilter(field_name="subject", max_length=MAX_MERCHANT)
     plan = filters.UUIDFilter(field_name="plan_id")
-    live = filters.BooleanFilter(field_name="lifted_at", lookup_expr="isnull")
+    live = TrueOrFalse(field_name="lifted_at", lookup_expr="isnull")
 
     class Meta:
         model = Freeze

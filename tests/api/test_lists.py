@@ -131,12 +131,35 @@ def test_a_cursor_that_no_list_gave(api: Callable[..., APIClient], many: None, c
         {"stauts": "draft"},
         {"ordering": "name"},
         {"page": "2"},
+        {"plan_type": ["payout_batch", "bank_pause"]},
+        {"external_id": ""},
+        {"search": " "},
+        {"created_after": ""},
     ],
     ids=str,
 )
 def test_a_filter_of_no_sense(api: Callable[..., APIClient], query: dict[str, Any]) -> None:
     errors = is_problem(api("ops").get(PLANS, query), 400, "invalid")["errors"]
     assert list(errors) == list(query)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/api/approvals", "mine"),
+        ("/api/changes", "mine"),
+        ("/api/ops/freezes", "live"),
+        ("/api/balances", "frozen"),
+        ("/api/fraud-hits", "overdue"),
+        ("/api/rewards", "active"),
+    ],
+)
+def test_a_wish_that_is_neither_true_nor_false(api: Callable[..., APIClient], path: str, name: str) -> None:
+    client = api("finance_ops")
+    for meant in ("true", "False", "1", "0"):
+        assert client.get(path, {name: meant}).status_code == 200
+    for meaningless in ("perhaps", "2", "yes", " true"):
+        assert list(is_problem(client.get(path, {name: meaningless}), 400, "invalid")["errors"]) == [name]
 
 
 @pytest.mark.parametrize("path", [f"{PLANS}?created_after=", "/api/journal?since="])

@@ -12,6 +12,7 @@ ROOT_OF_ALL = ("opsconsole.core.errors", "Told")
 # What only a shell, a program or the installation meets says it in English: modules, and functions by their full name.
 ENGLISH_ONLY = frozenset(
     {
+        "loyalty.importing.files.PurchaseFile",
         "opsconsole.console.caller",
         "opsconsole.console.management.commands.demo",
         "opsconsole.console.management.commands.seed_demo",

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.commands import ConsoleCommand
-from opsconsole.core.errors import Conflict
+from opsconsole.core.errors import Conflict, Invalid
 from opsconsole.core.tokens import create_token, user_of_token
 from opsconsole.journal.models import Entry
 
@@ -27,6 +27,8 @@ class Whoami(ConsoleCommand):
         self.stdout.write(f"{actor.kind} {actor.name}")
         if options.get("verbosity") == 3:
             raise Conflict("Somebody else is at it.")
+        if options.get("verbosity") == 2:
+            raise Invalid("This will not do.", errors={"count": ["is too high", "is odd"], "name": ["is taken"]})
 
 
 def test_a_person_proves_who_they_are(
@@ -65,6 +67,14 @@ def test_a_refusal_is_one_sentence_and_exit_1(capsys: pytest.CaptureFixture[str]
         call_command(Whoami(), verbosity=3)
     assert ended.value.code == 1
     assert capsys.readouterr().err.strip().endswith("conflict: Somebody else is at it.")
+
+
+def test_a_refusal_says_what_is_wrong_where(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        call_command(Whoami(), verbosity=2)
+    assert ended.value.code == 1
+    told = capsys.readouterr().err.strip()
+    assert told.endswith("invalid: This will not do.\n  count: is too high; is odd\n  name: is taken")
 
 
 def test_a_token_is_printed_once_and_stored_hashed(

@@ -33,8 +33,8 @@ __all__ = ["approved", "bank", "draft", "shared_bank", "world"]
 RULES = ROOT / "deploy" / "prometheus" / "opsconsole.rules.yml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "opsconsole.json"
 # Told by the clients of Prometheus and Django, not by us.
-OTHERS = re.compile(r"^(up|ops_metric_errors|django_http_.*)$")
-METRIC = re.compile(r"\b((?:ops|django)_[a-z_]+[a-z])\b")
+OTHERS = re.compile(r"^(up|ops_metric_errors|django_http_.*|loyalty_api_latency_seconds(_.*)?)$")
+METRIC = re.compile(r"\b((?:ops|django|loyalty)_[a-z_]+[a-z])\b")
 
 
 @pytest.fixture

@@ -294,6 +294,10 @@ def test_every_kind_has_words_a_severity_and_a_page() -> None:
                 reverse(f"admin:{kind.page}", args=[row] if kind.key else [])
             except NoReverseMatch:
                 pytest.fail(f"{kind.pattern}: no page {kind.page}")
+    # Nothing of theirs has a page of its own.
+    assert {kind.pattern for kind in registered() if not kind.page} == {
+        "bank_file.break", "bank_file.*", "login.throttled", "login.*", "voucher.guessed",
+    }  # fmt: skip
     named = {permission for kind in registered() for permission in [kind.permission]}
     there = {
         f"{app}.{name}"

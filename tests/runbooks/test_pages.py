@@ -188,14 +188,14 @@ def test_checks_are_answered_by_figures(shelf: Callable[..., Domain], browse: Ca
 def test_all_checks_share_the_time_of_one_question(
     shelf: Callable[..., Domain], browse: Callable[..., Client], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    slow = "select true as in_order, %(count)s as found, pg_sleep(0.15)::text as slept"
+    slow = "select true as in_order, %(count)s as found, pg_sleep(0.6)::text as slept"
     checks = [replace(USER_COUNT, name=name, sql=slow) for name in ("one", "two", "three")]
     for language in ("en", "fr"):
         path = tmp_path / f"lamps.{language}.md"
         three = "- [ ] a ::check one\n- [ ] b ::check two\n- [ ] c ::check three"
         path.write_text(path.read_text().replace("- [ ] **", f"{three}\n- [ ] **"))
     shelf(checks=(*checks, USER_COUNT))
-    monkeypatch.setattr(parts, "PATIENCE", timedelta(milliseconds=250))
+    monkeypatch.setattr(parts, "PATIENCE", timedelta(seconds=1))
     page = said(browse("auditor"), count="1")
     assert words(part(page, "check-one")).startswith("in order")
     assert "had no answer" in words(part(page, "check-two"))

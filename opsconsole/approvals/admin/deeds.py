@@ -6,9 +6,11 @@ See `approvals.gate`. A domain gives `CarryOut` a way to do each of its deeds ag
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
+from django import forms
 from django.db.models import Model, QuerySet
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
@@ -21,7 +23,7 @@ from opsconsole.approvals.selectors import active_policy
 from opsconsole.approvals.states import LIVE, RequestState
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import Action, Press, ReasonForm, done
+from opsconsole.core.admin.actions import Action, ActionForm, Press, ReasonForm, done
 from opsconsole.core.admin.pages import Notice, Section, Table
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.texts import Text
@@ -37,13 +39,17 @@ def asked_or(message: Callable[[Any], Text], to: Callable[[Any], str]) -> Callab
 
     def answer(result: Any) -> Answer:
         if isinstance(result, Asked):
-            return done(now_("Others must agree first; then you carry it out."), to=display.row_url(result.request))
+            told = now_("Others must agree first; then you carry it out.")
+            if result.instead_of is not None:
+                void = now_("What you asked for before is void by it: %(what)s.") % {"what": result.instead_of.title}
+                told = f"{told} {void}"
+            return done(told, to=display.row_url(result.request))
         return done(message(result), to=to(result))
 
     return answer
 
 
-def must_agree(action: str) -> list[Section]:
+def must_agree(action: str) -> list[Notice]:
     """Who must agree to a deed, before whoever wants it confirms."""
     policy = active_policy(action)
     if policy is None:
@@ -82,39 +88,62 @@ def requests_table(requests: QuerySet[Request]) -> list[Section]:
     ]
 
 
+class CarryOutForm(ReasonForm):
+    """Which of what was agreed to, and why."""
+
+    request = forms.ChoiceField(
+        label=_("What is carried out"), error_messages={"invalid_choice": _("Nothing of yours is approved here.")}
+    )
+    field_order = ("request", "reason")
+
+
 class CarryOut(Action[Row]):
-    """Do what the viewer asked for and others have agreed to."""
+    """Do what the viewer asked for and others have agreed to: the request that the form names, and no other."""
 
     name = "carry-out"
     label = _("Carry out")
     icon = "task_alt"
     tone = "go"
-    form = ReasonForm
+    form = CarryOutForm
 
     def __init__(self, permission: str, deeds: Mapping[str, Redo]) -> None:
         self.permission, self.deeds = permission, deeds
 
     def offered(self, actor: Actor, row: Row) -> bool:
         """Something of the viewer's is approved."""
-        return self._approved(actor, row) is not None
+        return self._approved(actor, row).exists()
 
-    def question(self, row: Row) -> Text:
-        """What is done."""
-        found = self.asked_for(row).filter(status=RequestState.APPROVED, action__in=self.deeds).first()
-        return now_("Carry this out now: %(what)s?") % {"what": found.title if found else display.NOTHING}
+    def obstacle(self, actor: Actor, row: Row) -> Text:
+        """Nothing is, as after it was carried out."""
+        return "" if self.offered(actor, row) else now_("Nothing of yours is approved here.")
+
+    def question(self, _row: Row) -> Text:
+        """That it happens now."""
+        return now_("Carry out now what was agreed to?")
 
     def sections(self, actor: Actor, row: Row) -> list[Section]:
-        """Exactly what was approved."""
-        found = self._approved(actor, row)
-        return [] if found is None else list(content_of(found))
+        """Exactly what was approved, each by its name."""
+        approved = self._approved(actor, row)
+        return [replace(section, title=one.title) for one in approved for section in content_of(one)]
 
     def typed(self, row: Row) -> str:
         """The name of what it is done to."""
         return str(row)
 
+    def make_form(self, actor: Actor, row: Row, data: Any = None, files: Any = None) -> ActionForm:
+        """With what can be carried out, the only one chosen; one that was sent before gets its answer again."""
+        form = super().make_form(actor, row, data, files)
+        found = self._approved(actor, row) if data is None else self._mine(actor).filter(pk__in=_ids(data))
+        choices = [(str(one.pk), one.title) for one in found]
+        field = cast(forms.ChoiceField, form.fields["request"])
+        field.choices = choices if len(choices) == 1 else [("", "---------"), *choices]
+        field.required = self.offered(actor, row)
+        form.initial["request"] = field.choices[0][0]
+        return form
+
     def perform(self, press: Press[Row]) -> Answer:
         """Once: the approval is good for one time."""
-        found = self._approved(press.actor, press.row)
+        found = self._mine(press.actor).filter(pk__in=_ids(press.data)).first()
         if found is None:
             raise NothingAgreed(_("Nothing of yours is approved here."))
         return self.deeds[found.action](press, found.content, found.pk)
@@ -123,9 +152,18 @@ class CarryOut(Action[Row]):
         """The requests that count here; those about this row where nothing else is said."""
         return live_on(row)
 
-    def _approved(self, actor: Actor, row: Row) -> Request | None:
+    def _mine(self, actor: Actor) -> QuerySet[Request]:
+        return Request.objects.filter(requested_by=actor.user, action__in=self.deeds)
+
+    def _approved(self, actor: Actor, row: Row) -> QuerySet[Request]:
         mine = self.asked_for(row).filter(status=RequestState.APPROVED, requested_by=actor.user, action__in=self.deeds)
-        return mine.order_by("expires_at").first()
+        return mine.order_by("expires_at")
+
+
+def _ids(data: Mapping[str, Any]) -> list[str]:
+    """The request that a form names, where that is an id at all."""
+    named = str(data.get("request", ""))
+    return [named] if display.UUID_FORM.fullmatch(named) else []
 
 
 def live_on(row: Model) -> QuerySet[Request]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -13,7 +12,6 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -28,9 +26,11 @@ from opsconsole.backups.states import LIVE, BackupState
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, ActionForm, Press, then
+from opsconsole.core.admin.bars import Share
 from opsconsole.core.admin.base import ConsoleAdmin, View
 from opsconsole.core.admin.filters import Since
-from opsconsole.core.admin.pages import Column, Facts, Figures, Fragment, Notice, Section, Table
+from opsconsole.core.admin.pages import Column, Facts, Figures, Notice, Section, Table
+from opsconsole.core.admin.progress import progress_answer, progress_card
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.texts import Text
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
@@ -39,6 +39,7 @@ from opsconsole.journal.selectors import entries_of
 # Writing is half of the way, restoring the other.
 WAY: Final = {BackupState.QUEUED: 0, BackupState.DUMPING: 0, BackupState.CHECKING: 50}
 HALF: Final = 50
+PROGRESS: Final = "console/backups/inside.html"
 LONG: Final = 40  # letters of what can only be a hash
 
 
@@ -81,24 +82,6 @@ class MakeBackup(Action[None]):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """The part of the bar that is through."""
-
-    state: str
-    label: Text
-    count: int
-    start: str
-    length: str
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """How much of the way is behind."""
-
-    percent: int
-
-
 @admin.register(Backup)
 class BackupAdmin(ConsoleAdmin[Backup]):
     """Backups, the newest first."""
@@ -123,9 +106,7 @@ class BackupAdmin(ConsoleAdmin[Backup]):
 
     def progress_view(self, _request: HttpRequest, row: Backup) -> HttpResponse:
         """The progress alone; the header says whether to look again."""
-        body = render_to_string("console/backups/inside.html", way_of(row))
-        live = "yes" if row.status in LIVE else "no"
-        return HttpResponse(body, headers={"Ops-Live": live, "Cache-Control": "no-store"})
+        return progress_answer(PROGRESS, way_of(row), live=row.status in LIVE)
 
     # --- the list ---
 
@@ -226,7 +207,7 @@ def way_of(row: Backup) -> dict[str, Any]:
         "state": display.state_of(row),
         "done": row.steps_done,
         "total": row.steps_total if row.status in (BackupState.DUMPING, BackupState.CHECKING) else 0,
-        "progress": Bar(through),
+        "percent": through,
         "shares": [Share("succeeded", _("done"), row.steps_done, "0", str(through))] if through else [],
     }
 
@@ -270,12 +251,12 @@ def _standing(row: Backup) -> list[Section]:
                 Notice(_("It is no backup: mend what is said above, and have another one made."), "warn"),
             ]
         case _:
-            way = {**way_of(row), "live_url": reverse("admin:backups_backup_progress", args=[row.pk])}
+            live_url = reverse("admin:backups_backup_progress", args=[row.pk])
             waits = row.status == BackupState.QUEUED
             said = _("It waits for a worker of the queue “backups”.")
             return [
                 *([Notice(said, "info")] if waits else []),
-                Fragment("console/backups/progress.html", _("Progress"), way),
+                progress_card(_("Progress"), PROGRESS, way_of(row), live_url=live_url),
             ]
 
 

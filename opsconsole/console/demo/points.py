@@ -14,6 +14,7 @@ from loyalty.models import Campaign, Program, Tier
 from loyalty.services import campaigns, programs, purchases, tiers
 from loyalty.services.purchases import Source, Totals
 from loyalty.services.tiers import TierFacts
+from loyalty.states import ProgramState
 from opsconsole.approvals.gate import Asked
 from opsconsole.approvals.services import decide_request
 from opsconsole.core.actors import Actor
@@ -30,7 +31,9 @@ def seed_points(*, actor: Actor) -> Totals:
     program = Program.objects.filter(name=NAME).first() or programs.create_program(
         name=NAME, budget_limit=BUDGET, description="Points for every purchase", points_valid_months=None, actor=actor
     )
-    loaded = _purchases(program, actor)
+    loaded = Totals()
+    if program.status == ProgramState.ACTIVE:  # one that somebody has suspended earns nothing
+        loaded = _purchases(program, actor)
     if not Tier.objects.filter(program=program).exists():
         for name, rank, threshold, multiplier in TIERS:
             facts = TierFacts(

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 from uuid import uuid4
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
-from django.http import FileResponse, HttpRequest
+from django.http import FileResponse, HttpRequest, QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -48,11 +48,21 @@ class ActionForm(forms.Form):
             )
 
     def clean_typed(self) -> str:
-        """What was typed; raises ValidationError for anything but what was asked for."""
-        said: str = self.cleaned_data["typed"].strip()
-        if said != self.typed:
+        """What was typed; raises ValidationError for anything but what was asked for.
+
+        Blanks count as a page shows them: two are one, and one that does not break is like any other.
+        """
+        said: str = self.cleaned_data["typed"]
+        if said.split() != self.typed.split():
             raise forms.ValidationError(_("Type exactly %(text)s.") % {"text": self.typed})
         return said
+
+    def say_sent_before(self) -> None:
+        """Say that it was sent already, saying something else, and give it another key, so that it can be meant."""
+        self.add_error(None, _("This form was sent before, and that was done. To do this as well, send it again."))
+        sent = cast(QueryDict, self.data).copy()
+        sent["key"] = str(uuid4())
+        self.data = sent
 
     def show(self, error: DomainError) -> None:
         """Put a refusal where it belongs: at its field, or above the form."""
@@ -63,6 +73,23 @@ class ActionForm(forms.Form):
                     self.add_error(name, problem)
                 else:
                     self.add_error(None, _("%(name)s: %(problem)s") % {"name": word(name), "problem": problem})
+
+
+class RevisionForm(ActionForm):
+    """Another content for a row; `changed` names what was typed otherwise than it was shown.
+
+    The row may have moved since: who types another name does not put back the price that was shown beside it.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.show_hidden_initial = name in self.initial and not field.widget.is_hidden
+
+    def clean(self) -> dict[str, Any]:
+        """With `changed`."""
+        cleaned = super().clean() or self.cleaned_data
+        return {**cleaned, "changed": [name for name in self.changed_data if self.fields[name].show_hidden_initial]}
 
 
 def _reason(**options: Any) -> forms.CharField:

@@ -30,8 +30,8 @@ from opsconsole.core.admin.actions import Action, ActionForm, Button, Press, req
 from opsconsole.core.admin.display import named
 from opsconsole.core.admin.pages import Crumb, Section
 from opsconsole.core.admin.paging import CappedPaginator, NarrowList
-from opsconsole.core.errors import Denied, DomainError, NotFound
-from opsconsole.core.idempotency import Answer, KeyInFlight
+from opsconsole.core.errors import Denied, DomainError
+from opsconsole.core.idempotency import Answer, KeyInFlight, KeyReused
 from opsconsole.core.models import User
 from opsconsole.core.texts import Text
 
@@ -312,11 +312,12 @@ class ConsoleAdmin(_ModelAdmin[Row], Generic[Row]):
         key = request_key(request, actor, self.url_name(action.name), form.cleaned_data)
         try:
             return action.perform(Press(actor, row, form.cleaned_data, key))
-        except NotFound as error:
-            raise Http404(str(error.told)) from error
         except KeyInFlight:
             # The same form, sent twice at the same moment: the first one does it.
             return Answer(200, {"message": _("This is being done already."), "to": self._back(row)})
+        except KeyReused as error:
+            form.say_sent_before()  # by the way back, and something else typed
+            return error.status
         except DomainError as error:
             form.show(error)
             return error.status

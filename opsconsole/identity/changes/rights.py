@@ -27,7 +27,7 @@ from opsconsole.identity.changes.users import TABLE, person_named
 from opsconsole.journal.record import record
 
 # On which single objects a right can be granted.
-GRANTABLE: Final = ("treasury.bank", "treasury.account", "plans.plan")
+GRANTABLE: Final = ("treasury.bank", "treasury.account", "plans.plan", "loyalty.program")
 
 
 class RolesFields(serializers.Serializer[Any]):
@@ -114,11 +114,11 @@ class GrantFields(serializers.Serializer[Any]):
 
 
 class GrantChange(Kind):
-    """A right on one bank, account or plan alone."""
+    """A right on one bank, account, plan or loyalty program alone."""
 
     name = "grant"
     label = _("Grant a right on one object")
-    summary = _("A permission, or what a role may, on one bank, account or plan.")
+    summary = _("A permission, or what a role may, on one bank, account, plan or loyalty program.")
     permission = "changes.request_people_change"
     fields = GrantFields
     subject_help = _("The user's name or id.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -112,8 +112,17 @@ class Happening:
     actor: str
     verb: SafeString | str
     move: str
+    detail: Text
     reason: str
     url: str
+
+
+_details: dict[str, Callable[[Mapping[str, Any]], Text]] = {}
+
+
+def register_detail(verb: str, told: Callable[[Mapping[str, Any]], Text]) -> None:
+    """Have timelines tell of entries with this verb what `told` reads from their `after`."""
+    _details[verb] = told
 
 
 def _states_of(kind: str, *states: str) -> type[States] | None:
@@ -137,6 +146,7 @@ def _happening(entry: Entry) -> Happening:
         actor=actor_text(entry.actor_kind, entry.actor_name),
         verb=verb_label(entry.verb),
         move=_move(entry.subject_kind, was, now) if was and now and was != now else "",
+        detail=_details[entry.verb](content["after"]) if entry.verb in _details and content["after"] else "",
         reason=content["reason"],
         url=display.row_url(entry) if opens(Entry, entry.pk) else "",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -21,9 +20,10 @@ from django.utils.translation import ngettext
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
+from opsconsole.core.admin.bars import Part, shares_of
 from opsconsole.core.admin.base import ConsoleAdmin, View, actor_of
 from opsconsole.core.admin.pages import Facts, Fragment, Link, Section, Table, table_of
-from opsconsole.core.texts import Text
+from opsconsole.core.admin.progress import progress_answer, progress_card
 from opsconsole.plans import selectors
 from opsconsole.plans.admin.control import CancelRun, PauseRun, ResumeRun, RetryRun
 from opsconsole.plans.admin.evidence import ForceFailRun
@@ -41,32 +41,15 @@ BAR_ORDER: Final = (
     *(StepState.SUCCEEDED, StepState.SKIPPED, StepState.FAILED, StepState.UNKNOWN, StepState.RUNNING),
     StepState.PENDING,
 )
-PROGRESS = "console/sections/progress.html"
+PROGRESS = "console/progress_inside.html"
 BAR = "console/progress_bar.html"
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """The steps of one state in a bar of a hundred parts: from where, how long."""
-
-    state: str
-    label: Text
-    count: int
-    start: str
-    length: str
 
 
 def _shares(run: Run) -> dict[str, Any]:
     progress = selectors.progress_of(run)
-    shares: list[Share] = []
-    start = 0.0
-    for state in BAR_ORDER:
-        count = progress.by_state[state]
-        if count and state != StepState.PENDING:
-            length = count * 100 / progress.total
-            shares.append(Share(state, StepState(state).label, count, f"{start:.3f}", f"{length:.3f}"))
-            start += length
-    return {"run": run, "progress": progress, "shares": shares}
+    parts = [Part(state, state.label, progress.by_state[state]) for state in BAR_ORDER if state != StepState.PENDING]
+    shares = shares_of(parts, progress.total)
+    return {"run": run, "progress": progress, "percent": progress.percent, "shares": shares}
 
 
 def progress_bar(run: Run) -> SafeString:
@@ -83,13 +66,14 @@ def _progress(run: Run) -> dict[str, Any]:
         "left": _left(run) if run.status == RunState.RUNNING else "",
         "why": why_it_stands(run),
         "steps": steps_table(_under_way(run), more=None, title=_("Under way, failed or in doubt")).lines,
-        "live_url": reverse("admin:plans_run_progress", args=[run.pk]) if run.is_live else "",
     }
 
 
 def progress_section(run: Run) -> Fragment:
     """How far the run has come, looking again while it goes."""
-    return Fragment(PROGRESS, _("Progress: %(way)s") % {"way": Direction(run.direction).label}, _progress(run))
+    title = _("Progress: %(way)s") % {"way": Direction(run.direction).label}
+    live_url = reverse("admin:plans_run_progress", args=[run.pk]) if run.is_live else ""
+    return progress_card(title, PROGRESS, _progress(run), live_url=live_url)
 
 
 def _under_way(run: Run) -> list[Step]:
@@ -198,8 +182,7 @@ class RunAdmin(ConsoleAdmin[Run]):
 
     def progress_view(self, _request: HttpRequest, row: Run) -> HttpResponse:
         """The progress alone; the header says whether to look again."""
-        body = render_to_string("console/progress_inside.html", _progress(row))
-        return HttpResponse(body, headers={"Ops-Live": "yes" if row.is_live else "no", "Cache-Control": "no-store"})
+        return progress_answer(PROGRESS, _progress(row), live=row.is_live)
 
     # --- the list ---
 

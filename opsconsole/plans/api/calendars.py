@@ -11,6 +11,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from opsconsole.core.filters import TrueOrFalse
 from opsconsole.core.http import ConsoleView
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.openapi import problem_response
@@ -26,7 +27,7 @@ TAGS = ["calendars"]
 class CalendarFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is untyped
     """How the list of calendars can be narrowed."""
 
-    in_force = filters.BooleanFilter(method="by_force")
+    in_force = TrueOrFalse(method="by_force")
 
     class Meta:
         model = Calendar

@@ -204,13 +204,15 @@ class Desk:
             return context | {"why": error.told}
 
     def _way(self, link: ActionLink, values: Values) -> dict[str, Any]:
-        """Where the action leads, or why it does not."""
-        key = running.row_of(link, values)
-        if link.row and key is None:
-            return {"why": _("There is nothing with these values, or nothing you may see.")}
+        """Where the action leads, or why it does not; who may see nothing there is not told what there is."""
         if link.permission:
             self.actor.require(link.permission)
         found = button_at(link.address)
+        if found is not None and not found[0].has_view_permission(self.request):
+            return {"why": _("You may not see %(what)s.") % {"what": found[0].opts.verbose_name_plural}}
+        key = running.row_of(link, values)
+        if link.row and key is None:
+            return {"why": _("There is nothing with these values, or nothing you may see.")}
         context: dict[str, Any] = {}
         if found is not None:
             model_admin, action = found
@@ -226,8 +228,6 @@ class Desk:
 
     def _obstacle(self, model_admin: ConsoleAdmin[Any], action: Action[Any] | None, key: object | None) -> Text:
         """Why the viewer cannot go there now; empty when they can."""
-        if not model_admin.has_view_permission(self.request):
-            return _("You may not see %(what)s.") % {"what": model_admin.opts.verbose_name_plural}
         row = None
         if key is not None:
             row = model_admin.get_queryset(self.request).filter(pk=key).first()

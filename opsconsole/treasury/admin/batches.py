@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from opsconsole.plans.admin.drafting import PayloadFields, register_fields
+from opsconsole.treasury.admin.plan_forms import simulate_field
 from opsconsole.treasury.models import Route
 from opsconsole.treasury.plan_types.payout_batch import PayoutBatch
 
@@ -41,12 +42,7 @@ class PayoutBatchFields(PayloadFields):
         help_text=_("Stops before the payout that would pass it; empty for no limit."),
         widget=forms.TextInput({"inputmode": "decimal", "autocomplete": "off"}),
     )
-    simulate_before_execute = forms.BooleanField(
-        label=_("Simulate first"),
-        required=False,
-        initial=True,
-        help_text=_("Compares everything with the records and the banks' own balances, and stops on a difference."),
-    )
+    simulate_before_execute = simulate_field()
 
     def payload(self) -> dict[str, Any]:
         """As the plan type reads it."""

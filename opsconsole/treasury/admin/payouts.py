@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import reverse
-from django.utils.http import urlencode
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
@@ -18,10 +14,10 @@ from django.utils.translation import gettext_lazy as _
 from opsconsole.changes.admin.requesting import RequestChange, open_changes
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import Action, Button, OptionalReasonForm, Press, ReasonForm, then
-from opsconsole.core.admin.base import ConsoleAdmin, actor_of
+from opsconsole.core.admin.actions import Action, ActionForm, Button, OptionalReasonForm, Press, ReasonForm, then
 from opsconsole.core.admin.display import UUID_FORM
 from opsconsole.core.admin.pages import Column, Facts, Notice, Section, Table
+from opsconsole.core.admin.ticks import Choice, TickableAdmin
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.texts import Text
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
@@ -174,19 +170,8 @@ def instructions_table(instructions: QuerySet[Instruction], title: Text, empty: 
     )
 
 
-def _leading_to(action: str) -> Callable[..., HttpResponse]:
-    """A choice of the list: on to the form of an action, with those ticked."""
-
-    def lead(model_admin: ConsoleAdmin[Payout], _request: HttpRequest, rows: QuerySet[Payout]) -> HttpResponse:
-        ticked = [(TICKED, str(pk)) for pk in rows.values_list("pk", flat=True)[:MOST]]
-        form = reverse(f"{model_admin.admin_site.name}:{model_admin.url_name(action)}")
-        return HttpResponseRedirect(f"{form}?{urlencode(ticked)}")
-
-    return lead
-
-
 @admin.register(Payout)
-class PayoutAdmin(ConsoleAdmin[Payout]):
+class PayoutAdmin(TickableAdmin[Payout]):
     """Payouts, the newest first."""
 
     list_display = ("external_id", "beneficiary_name", "iban", "money_amount", "due", "state", "of_plan")
@@ -202,36 +187,22 @@ class PayoutAdmin(ConsoleAdmin[Payout]):
         RetryPayout(),
         RequestChange("beneficiary", icon="edit", when=lambda payout: payout.status not in FIXED_PAYOUTS),
     )
+    choices_for_ticked = (
+        Choice("hold_ticked", HoldSeveral, _("Hold those ticked")),
+        Choice("release_ticked", ReleaseSeveral, _("Release those ticked")),
+    )
+    ticked_as = TICKED
+    most_ticked = MOST
 
     def list_actions(self) -> Sequence[Action[None]]:
         """Bring some in."""
         return [ImportPayouts(), HoldSeveral(), ReleaseSeveral()]
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """What can be done with the rows that are ticked, by whoever may: they then stand in the form of the action."""
-        if not actor_of(request).may(HoldSeveral.permission):
-            return {}
-        return {
-            "hold_ticked": (_leading_to(HoldSeveral.name), "hold_ticked", _("Hold those ticked")),
-            "release_ticked": (_leading_to(ReleaseSeveral.name), "release_ticked", _("Release those ticked")),
-        }
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list; a POST leads those ticked on to the form of an action, and changes nothing."""
-        if request.method == "POST":
-            return super(ConsoleAdmin, self).changelist_view(request, extra_context)
-        return super().changelist_view(request, extra_context)
-
-    def action_view(
-        self, request: HttpRequest, *, action: Action[Any], object_id: str | None = None
-    ) -> HttpResponseBase:
-        """An action's form; those ticked stand in it."""
-        response = super().action_view(request, action=action, object_id=object_id)
-        ticked = [pk for pk in request.GET.getlist(TICKED) if UUID_FORM.fullmatch(pk)][:MOST]
-        if ticked and request.method == "GET" and isinstance(response, TemplateResponse) and response.context_data:
-            rows = self.get_queryset(request).filter(pk__in=ticked).order_by("external_id")
-            response.context_data["form"].initial[NAMED] = "\n".join(rows.values_list("external_id", flat=True))
-        return response
+    def show_ticked(self, request: HttpRequest, form: ActionForm, ticked: Sequence[str]) -> None:
+        """Name those ticked."""
+        if keys := [pk for pk in ticked if UUID_FORM.fullmatch(pk)][:MOST]:
+            rows = self.get_queryset(request).filter(pk__in=keys).order_by("external_id")
+            form.initial[NAMED] = "\n".join(rows.values_list("external_id", flat=True))
 
     def visible(self, actor: Actor) -> QuerySet[Payout]:
         """The payouts the actor may see."""

@@ -80,6 +80,16 @@ def _reason_field() -> forms.CharField:
     )
 
 
+def simulate_field() -> forms.BooleanField:
+    """Whether to simulate before money is sent; it is, unless somebody says otherwise."""
+    return forms.BooleanField(
+        label=_("Simulate first"),
+        required=False,
+        initial=True,
+        help_text=_("Compares everything with the records and the banks' own balances, and stops on a difference."),
+    )
+
+
 class SeenFields(PayloadFields):
     """Fields that choose among banks and accounts."""
 
@@ -139,12 +149,7 @@ class SweepFields(SeenFields):
         initial=Decimal("0.00"),
         widget=forms.TextInput({"inputmode": "decimal", "autocomplete": "off"}),
     )
-    simulate_before_execute = forms.BooleanField(
-        label=_("Simulate first"),
-        required=False,
-        initial=True,
-        help_text=_("Compares everything with the records and the banks' own balances, and stops on a difference."),
-    )
+    simulate_before_execute = simulate_field()
 
     def payload(self) -> dict[str, Any]:
         """As the plan type reads it: one of the two sources."""

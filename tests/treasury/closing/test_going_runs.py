@@ -154,7 +154,10 @@ def test_a_mark_waits_for_a_closing_that_is_about_to_commit(
     marking = threading.Thread(target=mark)
 
     def waiting() -> bool:
-        query = "select exists(select from pg_locks where locktype = 'advisory' and not granted)"
+        query = (
+            "select exists(select from pg_locks l join pg_database d on d.oid = l.database"
+            " where datname = current_database() and locktype = 'advisory' and not granted)"
+        )
         return bool(superuser.execute(query).fetchone()[0])
 
     def before_the_commit(*_args: Any) -> None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from opsconsole.core.commands import ConsoleCommand
-from opsconsole.core.errors import DomainError
-from opsconsole.core.importing import ImportBar, ImportReport
+from opsconsole.core.importing import ImportCommand, ImportReport
 from opsconsole.treasury.payouts.facts import COLUMNS
 from opsconsole.treasury.payouts.files import PayoutFile
 from opsconsole.treasury.services import imports
 from opsconsole.treasury.services.imports import Totals
 
 
-class Command(ConsoleCommand):
+class Command(ImportCommand[Totals]):
     """Loads the good rows of a file, says of every other why not, and ends with status 0 only if there was none."""
 
     help = (
@@ -41,39 +38,15 @@ class Command(ConsoleCommand):
         actor = self.actor(options)
         file = PayoutFile(options["file"])
         load = imports.import_payouts_whole if options["atomic"] else imports.import_payouts
-        with ExitStack() as stack:
-            report = ImportReport(stack, options["errors"], Totals())
-            bar = stack.enter_context(ImportBar(self.console, file))
+        begin = partial(load, lines=file, file_name=options["file"].name, actor=actor)
+        self.load(file, begin, Totals(), errors=options["errors"], atomic=options["atomic"])
 
-            def follow(totals: Totals) -> None:
-                report.totals = totals
-                bar.follow(totals)
-
-            try:
-                load(
-                    lines=file,
-                    file_name=options["file"].name,
-                    on_bad=report.refuse,
-                    on_progress=follow,
-                    actor=actor,
-                )
-            except DomainError as error:
-                report.failure = error
-        self._tell(report, atomic=options["atomic"])
-        if report.failure is not None:
-            raise report.failure
-        if report.totals.refused:
-            sys.exit(1)
-
-    def _tell(self, report: ImportReport[Totals], *, atomic: bool) -> None:
-        report.tell(self.stderr)
+    def summary(self, report: ImportReport[Totals], *, undone: bool) -> str:
+        """The rows, and the sums that they come to."""
         totals = report.totals
-        if not totals.lines:
-            return
-        undone = atomic and report.failure is not None
         sums = ", ".join(f"{currency} {amount:,}" for currency, amount in sorted(totals.sums.items()))
         loaded = "nothing loaded" if undone else f"{totals.loaded:,} loaded" + (f" ({sums})" if sums else "")
-        self.stdout.write(
+        return (
             f"{loaded}, {totals.known:,} already there, {totals.refused:,} refused"
             f" in {report.seconds:.1f} s ({totals.lines / report.seconds:,.0f} rows/s)"
         )

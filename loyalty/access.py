@@ -52,10 +52,25 @@ def visible_programs(actor: Actor) -> QuerySet[Program]:
     """The programs the actor may see; raises Denied for one who may see none."""
     if actor.may(VIEW):
         return Program.objects.all()
-    opened = granted(actor, VIEW, Program.objects.all())
+    opened = granted_programs(actor)
     if not opened.exists():
         actor.require(VIEW)
     return opened
+
+
+def granted_programs(actor: Actor) -> QuerySet[Program]:
+    """The programs that the actor was granted the sight of, one by one."""
+    return granted(actor, VIEW, Program.objects.all())
+
+
+def granted_members(actor: Actor) -> QuerySet[Balance]:
+    """The members of those programs."""
+    return Balance.objects.filter(program__in=granted_programs(actor).values("pk"))
+
+
+def granted_campaigns(actor: Actor) -> QuerySet[Campaign]:
+    """The campaigns of those programs."""
+    return Campaign.objects.filter(program__in=granted_programs(actor).values("pk"))
 
 
 def of_visible_programs(actor: Actor, permission: str, rows: QuerySet[Row]) -> QuerySet[Row]:

@@ -8,9 +8,9 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from loyalty.access import of_visible_members, of_visible_programs, one_seen
+from loyalty.access import of_visible_members, of_visible_programs, one_seen, programs_to_use
 from loyalty.errors import AlertNotFound, DisputeNotFound, FraudRuleNotFound, HitNotFound
-from loyalty.models import BudgetAlert, Dispute, FraudHit, FraudRule, SiraFeedback
+from loyalty.models import Balance, BudgetAlert, Dispute, FraudHit, FraudRule, SiraFeedback
 from opsconsole.core.actors import Actor
 from opsconsole.core.errors import Denied
 
@@ -39,13 +39,21 @@ def visible_hits(actor: Actor) -> QuerySet[FraudHit]:
     return of_visible_members(actor, "loyalty.view_fraudhit", rows)
 
 
+def hits_to_judge(actor: Actor, permission: str) -> QuerySet[FraudHit]:
+    """Those of the hits the actor sees on which they may give a verdict; raises Denied for one who may on none."""
+    seen = visible_hits(actor)
+    if actor.may(permission):
+        return seen
+    return seen.filter(balance__program__in=programs_to_use(actor, permission).values("pk"))
+
+
 def hit_seen_by(actor: Actor, hit_id: UUID) -> FraudHit:
     """The hit, to read; raises HitNotFound for one the actor may not see."""
     return one_seen(visible_hits, actor, hit_id, HitNotFound(_("There is no such fraud hit.")))
 
 
 def hits_for(actor: Actor, hit_ids: Sequence[UUID], permission: str) -> list[FraudHit]:
-    """Several hits, locked by id, for an actor who may do this in their programs; raises HitNotFound or Denied."""
+    """Several hits and their members, locked by id, for an actor who may do this; raises HitNotFound or Denied."""
     wanted = set(hit_ids)
     try:
         seen = list(visible_hits(actor).filter(pk__in=wanted))
@@ -55,6 +63,8 @@ def hits_for(actor: Actor, hit_ids: Sequence[UUID], permission: str) -> list[Fra
         raise HitNotFound(_("Some of these fraud hits do not exist."))
     for program in {hit.balance.program_id: hit.balance.program for hit in seen}.values():
         actor.require(permission, program)
+    # The members first: whoever judges another hit of one of them waits here, and not each for the other.
+    list(Balance.objects.select_for_update(no_key=True).filter(pk__in={hit.balance_id for hit in seen}).order_by("pk"))
     locked = FraudHit.objects.select_for_update(no_key=True, of=("self",)).select_related("rule")
     return list(locked.filter(pk__in=wanted).order_by("pk"))
 

@@ -17,12 +17,13 @@ from loyalty.errors import ActorMismatch
 from loyalty.models import Balance, Transaction
 from loyalty.selectors import database_clock
 from loyalty.states import EventType
-from opsconsole.approvals import gate
+from opsconsole.approvals import gate, kernel
 from opsconsole.approvals.gate import Asked, Deed
 from opsconsole.core.actors import Actor
 from opsconsole.core.outbox import emit
 from opsconsole.journal.record import record
 
+ADJUST: Final = "loyalty.adjust"
 ADJUST_ALONE: Final = 10_000  # points in a day that one person adjusts; above, two teams agree (runbook 3, step 3)
 ADJUSTED_WITHIN: Final = timedelta(hours=24)
 
@@ -45,7 +46,7 @@ def agree(
     if approval_id is None and abs(amount) + _adjusted_lately(member) <= ADJUST_ALONE:
         return facts
     deed = Deed(
-        action="loyalty.adjust",
+        action=ADJUST,
         row=member,
         title=f"Adjust {member.user_id} by {amount:+,d} points",
         facts=facts,
@@ -55,10 +56,26 @@ def agree(
     return answer if isinstance(answer, Asked) else {**facts, "approval": answer.pk}
 
 
+def no_longer_asked(member: Balance, dispute: UUID, *, actor: Actor) -> None:
+    """Void what is asked for to end this dispute: it has ended otherwise, and nobody has to agree any more."""
+    live = kernel.live_request(Balance._meta.db_table, member.pk, ADJUST)
+    if live is not None and live.content.get("dispute") == str(dispute):
+        kernel.void(live.subject_kind, live.subject_id, reason="the dispute has ended", action=ADJUST, actor=actor)
+
+
 def post(
-    member: Balance, facts: Mapping[str, Any], *, reason: str, actor: Actor, transaction_id: UUID | None = None
+    member: Balance,
+    facts: Mapping[str, Any],
+    *,
+    reason: str,
+    actor: Actor,
+    transaction_id: UUID | None = None,
+    origin_txn_id: str | None = None,
 ) -> Transaction:
-    """Write the movement, as the last thing that the operation does, with its entry before it."""
+    """Write the movement, as the last thing that the operation does, with its entry before it.
+
+    `origin_txn_id` is the purchase that it makes good: whoever looks that up again finds it.
+    """
     record(actor, "points.adjusted", member, after=facts, reason=reason)
     about = {"program": member.program.name, "amount": facts["amount"]}
     emit("points.adjusted", kind=Balance._meta.db_table, id=member.pk, data=about)
@@ -66,6 +83,7 @@ def post(
         member.pk,
         event_type=EventType.ADJUST.value,
         amount=facts["amount"],
+        origin_txn_id=origin_txn_id,
         reason=reason,
         created_at=database_clock(),
         **({"id": transaction_id} if transaction_id else {}),

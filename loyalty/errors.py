@@ -5,7 +5,7 @@ Denied 403 ───── ActorMismatch
 NotFound 404 ─── ProgramNotFound, MemberNotFound, TransactionNotFound, CampaignNotFound
 Conflict 409 ─── MemberFrozen, ProgramSuspended, ProgramNameTaken, NothingToDo,
                  CampaignHalted, CampaignNotDue, CampaignOver
-RuleBroken 422 ─ BudgetExhausted, PointsShort, KeyTaken, ReversalRefused, PointsRefused,
+RuleBroken 422 ─ BudgetExhausted, CapReached, PointsShort, KeyTaken, ReversalRefused, PointsRefused,
                  CostGrew, NobodyToAward, LaunchForged, AwardsMissing, NotTestable
 
 of vouchers and rewards:

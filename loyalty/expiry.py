@@ -136,6 +136,16 @@ def preview(program: Program, as_of: datetime) -> Preview:
         return Preview(*cursor.fetchone())
 
 
+def take_turn(program: Program) -> None:
+    """Keep everybody else from writing down what is owed in this program until the transaction ends."""
+    assert_in_operation()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select pg_advisory_xact_lock(hashtextextended('loyalty.liability' || chr(31) || %s, 0))",
+            [str(program.pk)],
+        )
+
+
 def liability(program: Program, as_of: datetime) -> list[Month]:
     """What members still have, by the month in which it expires, the overdue first; empty where nothing expires."""
     if program.points_valid_months is None:

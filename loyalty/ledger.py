@@ -102,9 +102,9 @@ def record_movement(program_id: UUID, moved: Movement) -> Posted:
         case "mismatch":
             raise KeyTaken(_("This key was used for something else."), key=moved.key, transaction=str(transaction))
         case "nothing":
-            raise PointsInvalid(_("This earns no points."), errors={"points": [_("must be more than 0")]})
+            raise PointsInvalid(_("This earns no points."), errors={"spent": [_("is worth less than one point")]})
         case "too much":
-            raise _beyond_measure()
+            raise _beyond_measure("spent")
         case _:
             return Posted(transaction, balance, points, total, held, replayed=state == "replayed")
 
@@ -126,13 +126,13 @@ def insert_one(balance_id: UUID, **facts: Any) -> UUID:
 def readable(amount: int) -> int:
     """The amount, if a movement may have it; raises PointsInvalid."""
     if amount == 0 or abs(amount) > MOST_POINTS:
-        raise _beyond_measure()
+        raise _beyond_measure("amount")
     return amount
 
 
-def _beyond_measure() -> PointsInvalid:
+def _beyond_measure(field: str) -> PointsInvalid:
     return PointsInvalid(
-        format_lazy(_("An amount is 1 to {most} points."), most=MOST_POINTS), errors={"amount": [_("out of range")]}
+        format_lazy(_("An amount is 1 to {most} points."), most=MOST_POINTS), errors={field: [_("out of range")]}
     )
 
 
@@ -143,6 +143,7 @@ _TOLD: Final[Mapping[str, tuple[type[DomainError], Text]]] = {
     "balance_is_frozen": (MemberFrozen, _("The member is frozen: nothing is earned or redeemed.")),
     "points_cover_locked": (PointsShort, _("The member does not have so many points that are not locked.")),
     "campaign_is_not_running": (CampaignHalted, _("The campaign awards nothing now.")),
+    "campaign_within_reservation": (PointsRefused, _("More would be awarded than the campaign has reserved.")),
     "rule_caps_earns": (CapReached, _("A rule caps what a member earns, and leaves fewer points than these.")),
     "loyalty_keys_pkey": (KeyTaken, _("This key was used for something else.")),
     "reversal_of_a_transaction": (ReversalRefused, _("This transaction cannot be taken back.")),

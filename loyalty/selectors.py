@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
 
 from loyalty.models import Program, VoucherBatch
@@ -18,6 +20,18 @@ def database_clock() -> datetime:
         cursor.execute("select now()")
         at: datetime = cursor.fetchone()[0]
         return at
+
+
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """All that is read while the block runs is as it was at one moment; a transaction of the caller's has to do."""
+    if connection.in_atomic_block:
+        yield
+        return
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("set transaction isolation level repeatable read, read only")
+        yield
 
 
 def new_id() -> UUID:

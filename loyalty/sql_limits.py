@@ -202,3 +202,28 @@ VERDICTS = RunSQL(
     drop function loyalty_dispute_settled();
     """,
 )
+
+# What was tried on the past is a version of a rule, so what it looks for changes with its version and not behind it.
+# And flags are a list, to which the runbooks append.
+BY_VERSION = RunSQL(
+    """
+    create function loyalty_fraud_rule_versions() returns trigger language plpgsql
+    set search_path = pg_catalog, pg_temp as $$
+    begin
+      perform public.loyalty_refuse('what the rule ' || new.code || ' looks for is another version of it',
+        'fraud_rule_changes_its_version', 'loyalty_fraud_rules');
+      return null;
+    end $$;
+    create trigger loyalty_fraud_rules_versions before update on loyalty_fraud_rules for each row
+      when ((new.kind, new.limits, new.allowed_networks, new.flag, new.locks)
+          is distinct from (old.kind, old.limits, old.allowed_networks, old.flag, old.locks)
+        and new.version <= old.version) execute function loyalty_fraud_rule_versions();
+
+    alter table loyalty_balances add constraint fraud_flags_are_a_list check (jsonb_typeof(fraud_flags) = 'array');
+    """,
+    """
+    alter table loyalty_balances drop constraint fraud_flags_are_a_list;
+    drop trigger loyalty_fraud_rules_versions on loyalty_fraud_rules;
+    drop function loyalty_fraud_rule_versions();
+    """,
+)

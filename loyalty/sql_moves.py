@@ -20,7 +20,7 @@ MOVE: Final = f"""
       out state text, out transaction uuid, out balance uuid, out points bigint, out total bigint, out held bigint
     ) language plpgsql as $$
     declare
-      known record; rule record; worth numeric; tier numeric; caps bigint[]; since timestamptz[];
+      known record; rule record; worth numeric; standing uuid; tier numeric; caps bigint[]; since timestamptz[];
     begin
       perform set_config('ops.context', context, true), set_config('ops.actor', author, true),
         set_config('ops.request_id', request, true);
@@ -47,13 +47,16 @@ MOVE: Final = f"""
         state := 'no program';
         return;
       end if;
-      select b.id, b.points_balance, b.locked, t.multiplier into balance, total, held, tier
-        from loyalty_balances b left join loyalty_tiers t on t.id = b.tier_id
-        where b.program_id = its_program and b.user_id = who for no key update of b;
+      select b.id, b.points_balance, b.locked, b.tier_id into balance, total, held, standing
+        from loyalty_balances b where b.program_id = its_program and b.user_id = who for no key update;
 
       points := asked;
       if event = 'earn' then
-        worth := worth * coalesce(tier, 1);
+        -- A statement of its own: a join would find no tier where the member's has changed while we waited for the row.
+        if standing is not null then
+          select t.multiplier into tier from loyalty_tiers t where t.id = standing;
+          worth := worth * coalesce(tier, 1);
+        end if;
         for rule in
           select r.kind, r.multiplier, r.cap_points, now() - make_interval(days => r.period_days) as counted_from
           from loyalty_rules r
@@ -89,7 +92,9 @@ MOVE: Final = f"""
       end if;
       for at in 1 .. coalesce(array_length(caps, 1), 0) loop
         points := least(points, caps[at] - coalesce((
-          select sum(t.amount) from loyalty_transactions t
+          select sum(t.amount + coalesce((
+            select sum(r.amount) from loyalty_transactions r where r.reverses_id = t.id), 0))
+          from loyalty_transactions t
           where t.balance_id = balance and t.event_type = 'earn' and t.created_at >= since[at]), 0));
       end loop;
       if spent is null and points < asked then

@@ -7,33 +7,30 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from django import forms
+from django.http import QueryDict
 from django.utils import timezone
 from django.utils.text import format_lazy
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
-from loyalty import access
+from loyalty.admin.in_program import InProgram, InProgramForm, moment
+from loyalty.admin.words import in_members, in_points
 from loyalty.campaigns.definition import MAX_DESCRIPTION, MAX_NAME, MOST_BONUS
-from loyalty.models import Campaign, Program
+from loyalty.models import Campaign
 from loyalty.services import campaigns, launches, trials
 from loyalty.services.trials import MOST_MEMBERS
 from loyalty.states import CampaignState, CampaignType
 from opsconsole.approvals.admin.deeds import asked_or, must_agree
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import Action, ActionForm, OptionalReasonForm, Press, ReasonForm, then
+from opsconsole.core.admin.actions import Action, ActionForm, OptionalReasonForm, Press, ReasonForm, RevisionForm, then
 from opsconsole.core.admin.pages import Section
-from opsconsole.core.errors import Denied
+from opsconsole.core.errors import DomainError
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.texts import Text
 
 EXAMPLE = '{">=": [{"var": "points_balance"}, 1000]}'
-
-
-def _moment(label: Text, **options: Any) -> forms.DateTimeField:
-    return forms.DateTimeField(
-        label=label, widget=forms.DateTimeInput({"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"), **options
-    )
 
 
 class CampaignForm(ActionForm):
@@ -58,10 +55,10 @@ class CampaignForm(ActionForm):
         required=False,
         widget=forms.Textarea({"rows": 6, "spellcheck": "false", "class": "ops-mono"}),
     )
-    start_date = _moment(_("Starts"), help_text=_("In UTC."))
-    end_date = _moment(_("Ends"), required=False, help_text=_("It is not launched after this; may be left empty."))
-    window_start = _moment(_("Window from"), required=False, help_text=_("Of a multiplier: what was earned since."))
-    window_end = _moment(_("Window to"), required=False)
+    start_date = moment(_("Starts"), required=True, help_text=_("In UTC."))
+    end_date = moment(_("Ends"), help_text=_("It is not launched after this; may be left empty."))
+    window_start = moment(_("Window from"), help_text=_("Of a multiplier: what was earned since."))
+    window_end = moment(_("Window to"))
 
     def clean_target_segment(self) -> dict[str, Any]:
         """The condition; raises ValidationError for what is no JSON object."""
@@ -77,11 +74,23 @@ class CampaignForm(ActionForm):
         return read
 
 
-class NewCampaignForm(CampaignForm):
+class NewCampaignForm(CampaignForm, InProgramForm):
     """The same, and in which program."""
 
-    program = forms.ModelChoiceField(Program.objects.none(), label=_("Program"))
     field_order = ("program",)
+
+
+class EditForm(RevisionForm, CampaignForm):
+    """The same of a campaign that there is; `was` is the state in which it was shown."""
+
+    was = forms.CharField(widget=forms.HiddenInput, required=False)
+
+    def show(self, error: DomainError) -> None:
+        """With the state that is shown beside the refusal: whoever sends it again knows of that."""
+        super().show(error)
+        sent = cast(QueryDict, self.data).copy()
+        sent["was"] = error.fields.get("status", sent.get("was", ""))
+        self.data = sent
 
 
 class TestForm(ActionForm):
@@ -105,7 +114,7 @@ def _definition(data: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if name not in ("key", "program", "reason", "typed")}
 
 
-class NewCampaign(Action[None]):
+class NewCampaign(InProgram):
     """Draft one."""
 
     name = "new"
@@ -117,16 +126,6 @@ class NewCampaign(Action[None]):
     def question(self, _row: None) -> Text:
         """That nothing happens yet."""
         return now_("Draft a campaign? Nothing is awarded before it is scheduled and agreed to.")
-
-    def make_form(self, actor: Actor, row: None, data: Any = None, files: Any = None) -> ActionForm:
-        """With the programs that the viewer may see."""
-        form = super().make_form(actor, row, data, files)
-        choice = cast("forms.ModelChoiceField[Program]", form.fields["program"])
-        try:
-            choice.queryset = access.visible_programs(actor)
-        except Denied:
-            choice.queryset = Program.objects.none()
-        return form
 
     def perform(self, press: Press[None]) -> Answer:
         """Draft it."""
@@ -160,7 +159,7 @@ class EditCampaign(OnCampaign):
     label = _("Edit")
     icon = "edit"
     permission = "loyalty.draft_campaign"
-    form = CampaignForm
+    form = EditForm
     during = (CampaignState.DRAFT, CampaignState.SCHEDULED)
 
     def question(self, row: Campaign) -> Text:
@@ -174,16 +173,18 @@ class EditCampaign(OnCampaign):
         segment = json.dumps(row.target_segment, ensure_ascii=False, indent=1) if row.target_segment else ""
         names = ("name", "description", "campaign_type", "bonus_points", "start_date", "end_date")
         windows = ("window_start", "window_end")
-        return {name: getattr(row, name) for name in (*names, *windows)} | {"target_segment": segment}
+        shown = {name: getattr(row, name) for name in (*names, *windows)}
+        return {**shown, "target_segment": segment, "was": row.status}
 
     def perform(self, press: Press[Campaign]) -> Answer:
-        """Change it."""
+        """Change it; what was approved is void only for whoever was told that it would be."""
+        told = press.data["was"] == CampaignState.SCHEDULED
         return campaigns.edit_campaign.once(
             press.key,
             then(lambda _row: now_("The campaign is changed. Preview it again."), display.row_url),
             campaign_id=press.row.pk,
-            changes=_definition(press.data),
-            back_to_draft=True,
+            changes={name: press.data[name] for name in press.data["changed"]},
+            back_to_draft=told,
             actor=press.actor,
         )
 
@@ -254,11 +255,11 @@ class Schedule(OnCampaign):
 
     def question(self, row: Campaign) -> Text:
         """When, and how much."""
-        return now_("Launch %(name)s on %(start)s, once others agree? %(users)s members, %(points)s points.") % {
+        return now_("Launch %(name)s on %(start)s, once others agree? %(users)s, %(points)s.") % {
             "name": row.name,
             "start": f"{row.start_date:%Y-%m-%d %H:%M} UTC",
-            "users": display.number(row.estimated_users or 0),
-            "points": display.number(row.estimated_points or 0),
+            "users": in_members(row.estimated_users or 0),
+            "points": in_points(row.estimated_points or 0),
         }
 
     def sections(self, _actor: Actor, _row: Campaign) -> Sequence[Section]:
@@ -362,10 +363,9 @@ class ResumeCampaign(OnCampaign):
 
 
 def _previewed(row: Campaign) -> str:
-    return now_("%(users)s members would get %(points)s points.") % {
-        "users": display.number(row.estimated_users or 0),
-        "points": display.number(row.estimated_points or 0),
-    }
+    users = row.estimated_users or 0
+    told = ngettext("%(users)s member would get %(points)s.", "%(users)s members would get %(points)s.", users)
+    return told % {"users": display.number(users), "points": in_points(row.estimated_points or 0)}
 
 
 def _tested(awarded: Sequence[trials.Tested]) -> str:

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.admin.campaign_buttons import OnCampaign
+from loyalty.admin.words import in_members, in_points
 from loyalty.campaigns import progress
 from loyalty.models import Campaign
 from loyalty.services import campaigns, undoing
@@ -17,15 +18,24 @@ from opsconsole.core.idempotency import Answer
 from opsconsole.core.texts import Text
 
 
-class Cancel(OnCampaign):
+class _Ending(OnCampaign):
+    """What nobody takes back: with a reason, and the campaign's name typed."""
+
+    tone = "danger"
+    form = ReasonForm
+
+    def typed(self, row: Campaign) -> str:
+        """Its name."""
+        return row.name
+
+
+class Cancel(_Ending):
     """Give it up."""
 
     name = "cancel"
     label = _("Cancel the campaign")
     icon = "cancel"
-    tone = "danger"
     permission = "loyalty.launch_campaign"
-    form = ReasonForm
     during = (CampaignState.DRAFT, CampaignState.SCHEDULED, CampaignState.RUNNING, CampaignState.PAUSED)
 
     def question(self, row: Campaign) -> Text:
@@ -33,10 +43,6 @@ class Cancel(OnCampaign):
         return now_("Give %(name)s up for good? What is reserved is free again; what was awarded stays.") % {
             "name": row.name
         }
-
-    def typed(self, row: Campaign) -> str:
-        """Its name."""
-        return row.name
 
     def perform(self, press: Press[Campaign]) -> Answer:
         """Give it up."""
@@ -49,29 +55,23 @@ class Cancel(OnCampaign):
         )
 
 
-class MarkFailed(OnCampaign):
+class MarkFailed(_Ending):
     """Have it failed."""
 
     name = "fail"
     label = _("Mark as failed")
     icon = "report"
-    tone = "danger"
     permission = "loyalty.launch_campaign"
-    form = ReasonForm
     during = (CampaignState.SCHEDULED, CampaignState.RUNNING, CampaignState.PAUSED)
 
     def question(self, row: Campaign) -> Text:
         """That it is for good, and whether it is stuck at all."""
         told = now_(
-            "Mark %(name)s as failed for good? Do so only if it cannot be mended: the %(points)s points it has reserved"
-            " are free again; what was awarded stays."
-        ) % {"name": row.name, "points": display.number(row.points_reserved)}
+            "Mark %(name)s as failed for good? Do so only if it cannot be mended: what it has reserved, %(points)s, is"
+            " free again; what was awarded stays."
+        ) % {"name": row.name, "points": in_points(row.points_reserved)}
         healthy = now_("It is not stuck.")
         return told if progress.is_stuck(row) else f"{told} {healthy}"
-
-    def typed(self, row: Campaign) -> str:
-        """Its name."""
-        return row.name
 
     def perform(self, press: Press[Campaign]) -> Answer:
         """Have it failed."""
@@ -84,15 +84,13 @@ class MarkFailed(OnCampaign):
         )
 
 
-class Undo(OnCampaign):
+class Undo(_Ending):
     """Take its awards back."""
 
     name = "undo"
     label = _("Undo")
     icon = "undo"
-    tone = "danger"
     permission = "loyalty.undo_campaign"
-    form = ReasonForm
     during = (CampaignState.COMPLETED, CampaignState.FAILED, CampaignState.CANCELLED)
 
     def offered(self, actor: Actor, row: Campaign) -> bool:
@@ -102,17 +100,13 @@ class Undo(OnCampaign):
     def question(self, row: Campaign) -> Text:
         """What is taken back, and what is not to be had."""
         return now_(
-            "Take back what %(name)s gave: %(points)s points of %(users)s members? Points that were spent stay spent,"
-            " and are reported."
+            "Take back what %(name)s gave: %(points)s of %(users)s? Points that were spent stay spent, and are"
+            " reported."
         ) % {
             "name": row.name,
-            "points": display.number(row.total_points_awarded - row.points_reversed),
-            "users": display.number(row.users_awarded),
+            "points": in_points(row.total_points_awarded - row.points_reversed),
+            "users": in_members(row.users_awarded),
         }
-
-    def typed(self, row: Campaign) -> str:
-        """Its name."""
-        return row.name
 
     def perform(self, press: Press[Campaign]) -> Answer:
         """Take them back."""

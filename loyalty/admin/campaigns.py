@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin
 from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as now_
@@ -30,6 +28,7 @@ from loyalty.admin.campaign_buttons import (
 )
 from loyalty.admin.campaign_endings import Cancel, MarkFailed, Undo
 from loyalty.admin.program_pictures import points
+from loyalty.admin.words import in_points
 from loyalty.campaigns import audience, progress
 from loyalty.models import Campaign, Chunk, Skip, Transaction
 from loyalty.segments.words import told
@@ -39,31 +38,16 @@ from opsconsole.approvals.admin.deeds import waiting
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action
+from opsconsole.core.admin.bars import Part, shares_of
 from opsconsole.core.admin.base import ConsoleAdmin, View
-from opsconsole.core.admin.pages import Column, Facts, Figures, Fragment, Link, Notice, Section, Table
+from opsconsole.core.admin.pages import Column, Facts, Figures, Link, Notice, Section, Table
+from opsconsole.core.admin.progress import progress_answer, progress_card
 from opsconsole.core.texts import Text
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
 from opsconsole.journal.selectors import entries_of
 
 LIVE = (CampaignState.RUNNING, CampaignState.PAUSED, CampaignState.SCHEDULED)
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """The members of one kind in a bar of a hundred parts: from where, how long."""
-
-    state: str
-    label: Text
-    count: int
-    start: str
-    length: str
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """How much of the bar is through."""
-
-    percent: int
+PROGRESS: Final = "console/loyalty/progress_inside.html"
 
 
 @admin.register(Campaign)
@@ -103,9 +87,7 @@ class CampaignAdmin(ConsoleAdmin[Campaign]):
 
     def progress_view(self, _request: HttpRequest, row: Campaign) -> HttpResponse:
         """The progress alone; the header says whether to look again."""
-        body = render_to_string("console/loyalty/progress_inside.html", way_of(row))
-        live = "yes" if row.status in LIVE else "no"
-        return HttpResponse(body, headers={"Ops-Live": live, "Cache-Control": "no-store"})
+        return progress_answer(PROGRESS, way_of(row), live=row.status in LIVE)
 
     @admin.display(description=_("program"))
     def of_program(self, campaign: Campaign) -> str:
@@ -137,15 +119,15 @@ class CampaignAdmin(ConsoleAdmin[Campaign]):
         return display.state_of(row)
 
     def sections(self, request: HttpRequest, row: Campaign) -> Sequence[Section]:
-        """What went wrong, how far it is, what it would do, what is left to look at, what was taken back."""
+        """What went wrong, how far it is, what was taken back, what it would do, what is left to look at."""
         return [
             *_failure(row),
             *waiting(row),
             *_progress(row),
             figures(row),
+            *_undone(row),
             *_preview(row),
             campaign_checklists.section(request, row),
-            *_undone(row),
             *_skipped(row),
             *_sample(row),
         ]
@@ -185,7 +167,7 @@ def _facts(row: Campaign) -> list[tuple[Text, Any]]:
 def _gift(row: Campaign) -> str:
     if row.campaign_type == CampaignType.MULTIPLIER:
         return now_("%(percent)s %% of what was earned in the window") % {"percent": row.bonus_points}
-    return now_("%(points)s points each") % {"points": display.number(row.bonus_points)}
+    return now_("%(points)s each") % {"points": in_points(row.bonus_points)}
 
 
 def _failure(row: Campaign) -> list[Section]:
@@ -193,7 +175,7 @@ def _failure(row: Campaign) -> list[Section]:
         return []
     if row.status == CampaignState.FAILED:
         return [Notice(row.failure, "bad", _("It failed"))]
-    return [Notice(row.failure, "warn", _("Not launched"))]
+    return [Notice(row.failure, "warn", _("Not launched") if row.launched_at is None else _("Broken off"))]
 
 
 def way_of(row: Campaign) -> dict[str, Any]:
@@ -201,39 +183,29 @@ def way_of(row: Campaign) -> dict[str, Any]:
     way = progress.progress_of(row)
     # What the chunks passed over: those left out at the launch never were in the audience that the bar shows.
     skipped = Chunk.objects.filter(campaign=row, no__gte=1).aggregate(all=Sum("skipped"))["all"] or 0
-    through = way.members_done - skipped
     total = way.members or 1
-    parts = [("succeeded", _("awarded"), through), ("skipped", _("passed over"), skipped)]
-    shares, start = [], 0.0
-    for state, label, count in parts:
-        if count > 0:
-            length = count * 100 / total
-            shares.append(Share(state, label, count, f"{start:.3f}", f"{length:.3f}"))
-            start += length
+    parts = [
+        Part("succeeded", _("awarded"), way.members_done - skipped),
+        Part("skipped", _("passed over"), skipped),
+    ]
     held = {
         "paused": _("It is paused: somebody has to resume it."),
         "program_suspended": _("Its program is suspended: it goes on when that is resumed."),
     }
     return {
         "state": display.state_of(row),
-        "way": {
-            "members_done": way.members_done,
-            "members": way.members,
-            "chunks_done": way.chunks_done,
-            "chunks": way.chunks,
-            "bar": Bar(way.members_done * 100 // total),
-        },
-        "progress": Bar(way.members_done * 100 // total),
-        "shares": shares,
+        "way": way,
+        "percent": way.members_done * 100 // total,
+        "shares": shares_of(parts, total),
         "why": held.get(way.held_back_by, ""),
-        "live_url": reverse("admin:loyalty_campaign_progress", args=[row.pk]) if row.status in LIVE else "",
     }
 
 
 def _progress(row: Campaign) -> list[Section]:
     if row.audience_size is None:
         return []
-    return [Fragment("console/loyalty/progress.html", _("Progress"), way_of(row))]
+    live_url = reverse("admin:loyalty_campaign_progress", args=[row.pk]) if row.status in LIVE else ""
+    return [progress_card(_("Progress"), PROGRESS, way_of(row), live_url=live_url)]
 
 
 def figures(row: Campaign) -> Figures:

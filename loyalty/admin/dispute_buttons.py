@@ -15,8 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from loyalty import access, ledger
 from loyalty.adjusting import ADJUST_ALONE
 from loyalty.admin.evidence import answer_notice
+from loyalty.admin.in_program import InProgram, InProgramForm
 from loyalty.disputes import evidence
-from loyalty.models import Balance, Dispute, Program
+from loyalty.models import Balance, Dispute
 from loyalty.serializers.members import MAX_USER
 from loyalty.services import disputes
 from loyalty.services.disputes import MAX_CLAIM, MAX_TICKET
@@ -27,7 +28,7 @@ from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action, ActionForm, Press, ReasonForm, then
 from opsconsole.core.admin.pages import Facts, Section
-from opsconsole.core.errors import Denied, NotFound
+from opsconsole.core.errors import NotFound
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.texts import Text
 
@@ -61,10 +62,9 @@ class ClaimForm(ActionForm):
     )
 
 
-class NewDisputeForm(ClaimForm):
+class NewDisputeForm(ClaimForm, InProgramForm):
     """The same, and who says it."""
 
-    program = forms.ModelChoiceField(Program.objects.none(), label=_("Program"))
     user_id = forms.CharField(
         label=_("Member"), help_text=_("The user id, as the application knows it."), max_length=MAX_USER, strip=True
     )
@@ -104,7 +104,7 @@ def _opened(press: Press[Any], balance_id: UUID) -> Answer:
     )
 
 
-class NewDispute(Action[None]):
+class NewDispute(InProgram):
     """Open one for a member who is named."""
 
     name = "new"
@@ -118,14 +118,9 @@ class NewDispute(Action[None]):
         return now_("Take down that a purchase earned no points? What the ledger knows of it is then looked up.")
 
     def make_form(self, actor: Actor, row: None, data: Any = None, files: Any = None) -> ActionForm:
-        """With the programs that the viewer may see."""
+        """For the one who looks for the member."""
         form = cast(NewDisputeForm, super().make_form(actor, row, data, files))
         form.actor = actor
-        choice = cast("forms.ModelChoiceField[Program]", form.fields["program"])
-        try:
-            choice.queryset = access.visible_programs(actor)
-        except Denied:
-            choice.queryset = Program.objects.none()
         return form
 
     def perform(self, press: Press[None]) -> Answer:

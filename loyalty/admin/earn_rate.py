@@ -6,6 +6,7 @@ All of them are asked for on the program and under one policy; what the request 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
@@ -19,15 +20,16 @@ from loyalty import access
 from loyalty.models import Program, Rule, Tier
 from loyalty.services import rules, tiers
 from loyalty.services.tiers import CHANGE, RATE, TierFacts
-from opsconsole.approvals.admin.deeds import CarryOut, asked_or, live_on
+from opsconsole.approvals.admin.deeds import CarryOut, asked_or, live_on, must_agree
 from opsconsole.approvals.admin.panel import state_of
 from opsconsole.approvals.models import Request
 from opsconsole.approvals.states import LIVE
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Press
-from opsconsole.core.admin.pages import Section, Table
+from opsconsole.core.admin.pages import Notice, Section, Table
 from opsconsole.core.idempotency import Answer
+from opsconsole.core.texts import Text
 
 Row = TypeVar("Row", Tier, Rule)
 TIER_FACTS: Final = ("name", "rank", "threshold", "window_months", "multiplier")
@@ -73,6 +75,12 @@ tier_made = asked_or(
 tier_changed = asked_or(
     lambda _tier: now_("The tier is changed. Members move when they are evaluated."), display.row_url
 )
+
+
+def who_agrees(title: Text = "") -> list[Notice]:
+    """Who must agree, and that of a program only one such thing is asked for at a time."""
+    told = now_("Of a program one such thing is asked for at a time: what you asked for before is void by it.")
+    return [replace(one, title=title or one.title, text=f"{one.text} {told}") for one in must_agree(RATE)]
 
 
 class CarryOutAbout(CarryOut[Row]):

@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 
 from loyalty import access_fraud
 from loyalty.admin.hit_sections import gist_of, why_table
+from loyalty.admin.in_program import programs_for
 from loyalty.models import FraudHit
 from loyalty.services import fraud
 from loyalty.states import HitState
@@ -123,10 +124,14 @@ class Dismiss(_Verdict):
 
 
 class _Verdicts(Action[None]):
-    """One verdict on several hits, all or none."""
+    """One verdict on several hits, all or none; the right to it may be granted on single programs."""
 
     permission = fraud.DECIDE
     form = VerdictsForm
+
+    def allowed(self, actor: Actor, _row: None) -> bool:
+        """By role, or by a grant on one program."""
+        return actor.may(self.permission) or programs_for(actor, self.permission).exists()
 
     def make_form(self, actor: Actor, row: None, data: Any = None, files: Any = None) -> ActionForm:
         """With what was ticked, else with what waits."""
@@ -139,9 +144,9 @@ class _Verdicts(Action[None]):
 
 
 def offer(form: ActionForm, actor: Actor, ticked: Sequence[str] | None, *, also_judged: bool = False) -> None:
-    """Have the form offer these hits, or those that wait, the most urgent first; only what the actor may see."""
+    """Have the form offer these hits, or those that wait, the most urgent first; only what the actor may judge."""
     try:
-        rows: QuerySet[FraudHit] = access_fraud.visible_hits(actor)
+        rows: QuerySet[FraudHit] = access_fraud.hits_to_judge(actor, fraud.DECIDE)
     except Denied:
         rows = FraudHit.objects.none()
     if not also_judged:

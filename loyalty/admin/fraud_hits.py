@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Case, Count, IntegerField, Min, Q, QuerySet, Value, When
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
@@ -26,10 +23,11 @@ from loyalty.services.fraud import MOST_AT_ONCE
 from loyalty.states import HitState
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import Action
-from opsconsole.core.admin.base import ConsoleAdmin, Tab, actor_of
+from opsconsole.core.admin.actions import Action, ActionForm
+from opsconsole.core.admin.base import Tab, actor_of
 from opsconsole.core.admin.filters import OneOf, Options
 from opsconsole.core.admin.pages import Facts, Figures, Notice, Section
+from opsconsole.core.admin.ticks import Choice, TickableAdmin
 from opsconsole.core.texts import Text
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
 from opsconsole.journal.selectors import entries_of
@@ -88,19 +86,8 @@ def overdue() -> Q:
     return Q(status=HitState.OPEN, due_at__lt=timezone.now())
 
 
-def _leading_to(action: str) -> Callable[..., HttpResponse]:
-    """A choice of the list: on to the form of an action, with those ticked."""
-
-    def lead(model_admin: ConsoleAdmin[FraudHit], _request: HttpRequest, rows: QuerySet[FraudHit]) -> HttpResponse:
-        ticked = [(TICKED, str(pk)) for pk in rows.values_list("pk", flat=True)[:MOST_AT_ONCE]]
-        form = reverse(f"{model_admin.admin_site.name}:{model_admin.url_name(action)}")
-        return HttpResponseRedirect(f"{form}?{urlencode(ticked)}")
-
-    return lead
-
-
 @admin.register(FraudHit)
-class FraudHitAdmin(ConsoleAdmin[FraudHit]):
+class FraudHitAdmin(TickableAdmin[FraudHit]):
     """Hits: those that wait first, of these the furthest over their limit."""
 
     list_display = ("member", "severity", "gist", "of_rule", "state", "due")
@@ -109,6 +96,12 @@ class FraudHitAdmin(ConsoleAdmin[FraudHit]):
     list_select_related = ("rule", "balance", "balance__program")
     search_help_text = _("A member's id, in full")
     row_actions = (Confirm(), Dismiss())
+    choices_for_ticked = (
+        Choice("dismiss_ticked", DismissSeveral, _("Dismiss those ticked")),
+        Choice("confirm_ticked", ConfirmSeveral, _("Confirm those ticked")),
+    )
+    ticked_as = TICKED
+    most_ticked = MOST_AT_ONCE
 
     def visible(self, actor: Actor) -> QuerySet[FraudHit]:
         """The hits of members the actor may see."""
@@ -127,30 +120,9 @@ class FraudHitAdmin(ConsoleAdmin[FraudHit]):
         """Verdicts on several."""
         return [DismissSeveral(), ConfirmSeveral()]
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """What can be done with the rows that are ticked, by whoever may: they then stand in the form of the action."""
-        if not actor_of(request).may(DismissSeveral.permission):
-            return {}
-        return {
-            "dismiss_ticked": (_leading_to(DismissSeveral.name), "dismiss_ticked", _("Dismiss those ticked")),
-            "confirm_ticked": (_leading_to(ConfirmSeveral.name), "confirm_ticked", _("Confirm those ticked")),
-        }
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list; a POST leads those ticked on to the form of an action, and changes nothing."""
-        if request.method == "POST":
-            return super(ConsoleAdmin, self).changelist_view(request, extra_context)
-        return super().changelist_view(request, extra_context)
-
-    def action_view(
-        self, request: HttpRequest, *, action: Action[Any], object_id: str | None = None
-    ) -> HttpResponseBase:
-        """An action's form; only those ticked stand in it."""
-        response = super().action_view(request, action=action, object_id=object_id)
-        ticked = request.GET.getlist(TICKED)
-        if ticked and request.method == "GET" and isinstance(response, TemplateResponse) and response.context_data:
-            offer(response.context_data["form"], actor_of(request), ticked)
-        return response
+    def show_ticked(self, request: HttpRequest, form: ActionForm, ticked: Sequence[str]) -> None:
+        """Offer only those ticked."""
+        offer(form, actor_of(request), ticked)
 
     def tabs(self, request: HttpRequest) -> Sequence[Tab]:
         """What waits, what waits too long, and all of them."""

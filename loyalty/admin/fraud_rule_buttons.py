@@ -19,7 +19,7 @@ from loyalty.services import fraud, fraud_rules
 from loyalty.services.fraud_rules import MAX_CODE, MAX_FLAG, MOST_HOURS, PATIENCE, TRIED_ON
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import Action, ActionForm, Press, ReasonForm, done, then
+from opsconsole.core.admin.actions import Action, ActionForm, Press, ReasonForm, RevisionForm, done, then
 from opsconsole.core.admin.pages import Section
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.texts import Text
@@ -45,6 +45,10 @@ class RuleForm(ReasonForm):
     def clean_allowed_networks(self) -> list[str]:
         """As a list."""
         return [line.strip() for line in self.cleaned_data["allowed_networks"].splitlines() if line.strip()]
+
+
+class EditForm(RevisionForm, RuleForm):
+    """The same of a rule that there is."""
 
 
 class CopyForm(RuleForm):
@@ -90,7 +94,10 @@ class _Written(_OnRule):
         pattern = PATTERNS[row.kind]
         for limit in pattern.limits:
             form.fields[f"{OF_LIMIT}{limit.name}"] = forms.IntegerField(
-                label=str(limit.label).capitalize(), min_value=limit.least, max_value=limit.most
+                label=str(limit.label).capitalize(),
+                min_value=limit.least,
+                max_value=limit.most,
+                show_hidden_initial=isinstance(form, RevisionForm),
             )
         if not pattern.has_networks:
             del form.fields["allowed_networks"]
@@ -106,12 +113,19 @@ def _written(data: dict[str, Any]) -> dict[str, Any]:
     return {"limits": limits, **{name: data[name] for name in names if name in data}}
 
 
+def _changed(press: Press[FraudRule]) -> dict[str, Any]:
+    """What was typed otherwise than it was shown; the limits are one thing, of which the others stay as they are."""
+    typed = _written({name: press.data[name] for name in press.data["changed"]})
+    return {**typed, "limits": {**press.row.limits, **typed["limits"]}}
+
+
 class ChangeRule(_Written):
     """Another version."""
 
     name = "edit"
     label = _("Change")
     icon = "edit"
+    form = EditForm
 
     def question(self, row: FraudRule) -> Text:
         """That it is switched off by it."""
@@ -129,7 +143,7 @@ class ChangeRule(_Written):
             press.key,
             then(lambda _row: now_("The rule is changed. Try it out, then switch it on."), display.row_url),
             rule_id=press.row.pk,
-            changes=_written(press.data),
+            changes=_changed(press),
             reason=press.data["reason"],
             actor=press.actor,
         )

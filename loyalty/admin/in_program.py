@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar, TypeVar, cast
 
 from django import forms
@@ -21,11 +22,18 @@ from opsconsole.core.texts import Text
 Row = TypeVar("Row")
 
 
-def moment(label: Text, **options: Any) -> forms.DateTimeField:
+class _Moment(forms.DateTimeField):
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Not by seconds, of which it shows none: what looks the same is the same."""
+        shown = initial.replace(second=0, microsecond=0) if isinstance(initial, datetime) else initial
+        return super().has_changed(shown, data)
+
+
+def moment(label: Text, *, required: bool = False, **options: Any) -> forms.DateTimeField:
     """A field for a time in UTC."""
-    return forms.DateTimeField(
+    return _Moment(
         label=label,
-        required=False,
+        required=required,
         widget=forms.DateTimeInput({"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
         **options,
     )

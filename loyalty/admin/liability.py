@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from loyalty import access, expiry, flows
+from loyalty.admin.words import in_members
 from loyalty.expiry import Month
 from loyalty.models import Liability, Program
 from opsconsole.core.admin import display
@@ -47,6 +48,12 @@ class ExpiryForm(forms.Form):
     def __init__(self, programs: QuerySet[Program], data: Any) -> None:
         super().__init__(data)
         cast("forms.ModelChoiceField[Program]", self.fields["program"]).queryset = programs
+
+    def clean(self) -> dict[str, Any] | None:
+        """A day is for one program; raises ValidationError for none."""
+        if self.cleaned_data.get("as_of") and not self.cleaned_data.get("program") and not self.has_error("program"):
+            self.add_error("program", now_("What expires by a day is worked out for one program: choose it."))
+        return super().clean()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +168,15 @@ def calendar(program: Program, owed: Sequence[Month], as_of: Text, more: Link) -
             "figures": [
                 (_("owed in all"), display.number(sum(month.points for month in owed))),
                 (_("old enough to expire"), display.number(due.points if due else 0)),
-                (_("valid for"), now_("%(months)s months") % {"months": program.points_valid_months}),
+                (_("valid for"), _validity(program.points_valid_months or 0)),
             ],
         },
         more=more,
     )
+
+
+def _validity(months: int) -> str:
+    return ngettext("%(months)s month", "%(months)s months", months) % {"months": months}
 
 
 def _months(first: date | None, last: date | None) -> Iterator[date]:
@@ -182,10 +193,9 @@ def _tile(month: Month | None, day: date, tallest: int) -> Tile:
     if month is None or not month.points:
         return Tile(name, "", "", f"{TALLEST}", "0")
     height = max(month.points * TALLEST / tallest, 2)
-    members = ngettext("%(count)s member", "%(count)s members", month.members) % {
-        "count": display.number(month.members)
-    }
-    return Tile(name, display.number(month.points), members, f"{TALLEST - height:.2f}", f"{height:.2f}")
+    return Tile(
+        name, display.number(month.points), in_members(month.members), f"{TALLEST - height:.2f}", f"{height:.2f}"
+    )
 
 
 def _month(day: date | None) -> Text:

@@ -115,8 +115,8 @@ class Unfreeze(_OnMember):
     form = UnfreezeForm
 
     def offered(self, _actor: Actor, row: Balance) -> bool:
-        """Who is frozen."""
-        return row.is_frozen
+        """Who is frozen, and not because they were erased."""
+        return row.is_frozen and row.erased_at is None
 
     def question(self, row: Balance) -> Text:
         """Who."""

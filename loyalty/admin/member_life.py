@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
 from loyalty import access, access_fraud, lives
+from loyalty.admin.words import in_points
 from loyalty.models import Balance, Dispute, FraudHit, SiraFeedback, TierSnapshot, Transaction
 from loyalty.states import HitState
 from opsconsole.core.actors import Actor
@@ -112,7 +113,8 @@ def _movements(member: Balance, actor: Actor, most: int) -> Iterator[Happening]:
     rows = access.visible_transactions(actor).filter(balance=member).order_by("-created_at", "-id")
     for one in rows[:most]:
         what = display.row_link(one, one.get_event_type_display())
-        yield Happening(one.created_at, _ICONS[one.event_type], what, display.signed(one.amount), one.reason or "")
+        detail = _with_reason(one.actor or "", one.reason or "")
+        yield Happening(one.created_at, _ICONS[one.event_type], what, display.signed(one.amount), detail)
 
 
 def _tiers(member: Balance, actor: Actor, most: int) -> Iterator[Happening]:
@@ -122,15 +124,13 @@ def _tiers(member: Balance, actor: Actor, most: int) -> Iterator[Happening]:
             "was": one.was.name if one.was else display.NOTHING,
             "now": one.now.name if one.now else display.NOTHING,
         }
-        points = now_("%(points)s points in the window") % {"points": display.number(one.points_in_window)}
+        points = now_("%(points)s in the window") % {"points": in_points(one.points_in_window)}
         yield Happening(one.created_at, "swap_vert", display.row_link(one, told), detail=points)
 
 
 def _entries(member: Balance, _actor: Actor, most: int) -> Iterator[Happening]:
     for one in entries_of(member).exclude(verb__in=TOLD_ELSEWHERE)[:most]:
-        who = actor_text(one.actor_kind, one.actor_name)
-        reason = one.content["reason"]
-        detail = f"{who}: {reason}" if reason else who
+        detail = _with_reason(actor_text(one.actor_kind, one.actor_name), one.content["reason"])
         yield Happening(one.at, "history", display.row_link_of(Entry, one.pk, verb_label(one.verb)), detail=detail)
 
 
@@ -157,6 +157,10 @@ def _disputes(member: Balance, actor: Actor, most: int) -> Iterator[Happening]:
         if one.decided_at is not None:
             ended = now_("dispute %(ticket)s: %(state)s") % {"ticket": one.ticket, "state": one.state.label}
             yield Happening(one.decided_at, "contact_support", display.row_link(one, ended), detail=one.verdict)
+
+
+def _with_reason(who: str, why: str) -> str:
+    return ": ".join(word for word in (who, why) if word)
 
 
 _ICONS: Final = {

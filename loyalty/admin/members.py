@@ -164,6 +164,6 @@ def figures(member: Balance) -> Figures:
         [
             (_("balance"), display.number(member.points_balance), ""),
             (_("locked"), display.number(member.locked), ""),
-            (_("can be redeemed"), display.number(member.available), ""),
+            (_("can be redeemed"), display.number(0 if member.is_frozen else member.available), ""),
         ],
     )

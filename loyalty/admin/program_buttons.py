@@ -148,7 +148,7 @@ class ChangeRate(_OnProgram):
 
     def initial(self, row: Program) -> dict[str, Any]:
         """As it is."""
-        return {"earn_rate": row.earn_rate.normalize()}
+        return {"earn_rate": f"{row.earn_rate.normalize():f}"}
 
     def question(self, row: Program) -> Text:
         """Whose."""
@@ -156,7 +156,7 @@ class ChangeRate(_OnProgram):
 
     def sections(self, _actor: Actor, _row: Program) -> Sequence[Section]:
         """Who must agree."""
-        return must_agree("loyalty.earn_rate")
+        return earn_rate.who_agrees()
 
     def perform(self, press: Press[Program]) -> Answer:
         """Ask."""

@@ -15,10 +15,10 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
 from loyalty import budgets, flows
-from loyalty.admin import bars
 from loyalty.flows import Flow, Period
 from loyalty.models import Program
 from opsconsole.core.admin import charts, display
+from opsconsole.core.admin.bars import Part, shares_of
 from opsconsole.core.admin.pages import Column, Figures, Fragment, Notice, Section, Table
 from opsconsole.core.texts import Text
 
@@ -60,11 +60,9 @@ def budget(program: Program) -> Fragment:
     """The budget as a bar: spent, reserved, left, and where the alert stands."""
     used = program.budget_spent + program.budget_reserved
     parts = [
-        bars.Part(
-            _FILLED[budgets.decide(program.budget_left, program.budget_limit)], _("spent"), int(program.budget_spent)
-        ),
-        bars.Part("running", _("reserved by campaigns"), int(program.budget_reserved)),
-        bars.Part("left", _("left"), int(program.budget_left)),
+        Part(_FILLED[budgets.decide(program.budget_left, program.budget_limit)], _("spent"), int(program.budget_spent)),
+        Part("running", _("reserved by campaigns"), int(program.budget_reserved)),
+        Part("left", _("left"), int(program.budget_left)),
     ]
     limit = program.budget_limit
     said = [
@@ -76,7 +74,7 @@ def budget(program: Program) -> Fragment:
         "console/loyalty/budget.html",
         _("Budget, in points"),
         {
-            "shares": bars.shares_of(parts[:2], int(limit) or 1),
+            "shares": shares_of(parts[:2], int(limit) or 1),
             "mark": MARK,
             "legend": said,
             "limit": points(limit),

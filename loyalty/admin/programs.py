@@ -15,6 +15,7 @@ from django.utils.formats import localize
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from loyalty import access
@@ -194,4 +195,5 @@ def rules_table(program: Program) -> Table:
 def _validity(program: Program) -> str:
     if program.points_valid_months is None:
         return now_("for ever")
-    return now_("for %(months)s months") % {"months": program.points_valid_months}
+    months = program.points_valid_months
+    return ngettext("for %(months)s month", "for %(months)s months", months) % {"months": months}

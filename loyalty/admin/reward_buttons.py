@@ -9,6 +9,7 @@ from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.admin.in_program import InProgram, InProgramForm
+from loyalty.admin.words import in_points
 from loyalty.ledger import MOST_POINTS
 from loyalty.models import Redemption, Reward
 from loyalty.services import rewards
@@ -16,7 +17,7 @@ from loyalty.services.rewards import MAX_NAME, MOST_STOCK
 from loyalty.states import RedemptionState
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import Action, ActionForm, Press, ReasonForm, then
+from opsconsole.core.admin.actions import Action, ActionForm, Press, ReasonForm, RevisionForm, then
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.texts import Text
 
@@ -33,7 +34,7 @@ class RewardFields(ActionForm):
     points = forms.IntegerField(label=_("Price, in points"), min_value=1, max_value=MOST_POINTS)
     stock = forms.IntegerField(
         label=_("In stock"), help_text=_("Empty: as many as are asked for."), min_value=0, max_value=MOST_STOCK,
-        required=False, show_hidden_initial=True,
+        required=False,
     )  # fmt: skip
     per_member = forms.IntegerField(
         label=_("At most for one member"), help_text=_("Empty: no limit."), min_value=1, max_value=MOST_STOCK,
@@ -47,17 +48,10 @@ class NewRewardForm(RewardFields, InProgramForm):
     field_order = ("program", *FACTS)
 
 
-class RewardForm(RewardFields, ReasonForm):
-    """The same, and why; `changed` names what was typed otherwise than it was shown.
-
-    The stock goes down while somebody looks at it: who changes only the price does not put back what was taken.
-    """
+class RewardForm(RevisionForm, RewardFields, ReasonForm):
+    """The same, and why. The stock goes down while somebody looks at it."""
 
     field_order = (*FACTS, "reason")
-
-    def clean(self) -> dict[str, Any]:
-        """With `changed`."""
-        return {**self.cleaned_data, "changed": [name for name in FACTS if name in self.changed_data]}
 
 
 class NewReward(InProgram):
@@ -158,10 +152,7 @@ class OfferAgain(_OnReward):
 
     def question(self, row: Reward) -> Text:
         """For how much."""
-        return now_("Give %(name)s again, for %(points)s points?") % {
-            "name": row.name,
-            "points": display.number(row.points),
-        }
+        return now_("Give %(name)s again, for %(points)s?") % {"name": row.name, "points": in_points(row.points)}
 
     def perform(self, press: Press[Reward]) -> Answer:
         """Offer it."""
@@ -225,7 +216,7 @@ class TakeBack(_OnRedemption):
 
     def question(self, row: Redemption) -> Text:
         """What comes back."""
-        return now_("Give %(member)s the %(points)s points back? %(reward)s goes back to the stock.") % _told(row)
+        return now_("Give %(member)s %(points)s back? %(reward)s goes back to the stock.") % _told(row)
 
     def perform(self, press: Press[Redemption]) -> Answer:
         """Take it back."""
@@ -241,6 +232,6 @@ class TakeBack(_OnRedemption):
 def _told(row: Redemption) -> dict[str, str]:
     return {
         "member": row.balance.user_id,
-        "points": display.number(row.points),
+        "points": in_points(row.points),
         "reward": row.reward.name if row.reward else now_("the reward"),
     }

@@ -14,7 +14,6 @@ from django.utils.translation import gettext_lazy as _
 
 from loyalty import access
 from loyalty.admin import bars
-from loyalty.admin.bars import Part
 from loyalty.admin.in_program import OfProgram
 from loyalty.admin.reward_buttons import ChangeReward, Fulfil, NewReward, OfferAgain, Retire, TakeBack
 from loyalty.admin.transactions import movement_link
@@ -23,6 +22,7 @@ from loyalty.states import RedemptionState
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action
+from opsconsole.core.admin.bars import Part
 from opsconsole.core.admin.base import ConsoleAdmin
 from opsconsole.core.admin.filters import OneOf, Options
 from opsconsole.core.admin.pages import Column, Facts, Figures, Link, Notice, Section, Table

@@ -10,18 +10,17 @@ from django import forms
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 
-from loyalty.admin.earn_rate import rule_made
+from loyalty.admin.earn_rate import rule_made, who_agrees
 from loyalty.admin.in_program import InProgram, InProgramReasonForm, moment
 from loyalty.ledger import MOST_POINTS
 from loyalty.models import Rule
 from loyalty.services import rules
 from loyalty.services.rules import MAX_NAME, MOST_DAYS, MOST_TIMES, PERMISSION
-from loyalty.services.tiers import RATE
 from loyalty.states import RuleKind
-from opsconsole.approvals.admin.deeds import asked_or, must_agree
+from opsconsole.approvals.admin.deeds import asked_or
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import Action, ActionForm, Press, ReasonForm
+from opsconsole.core.admin.actions import Action, ActionForm, Press, ReasonForm, RevisionForm
 from opsconsole.core.admin.pages import Section
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.texts import Text
@@ -65,13 +64,13 @@ class NewCapForm(_CapFields, InProgramReasonForm):
     field_order = ("program", *OF_CAP, "reason")
 
 
-class MultiplierForm(_MultiplierFields, ReasonForm):
+class MultiplierForm(RevisionForm, _MultiplierFields, ReasonForm):
     """How much, and why."""
 
     field_order = (*OF_MULTIPLIER, "reason")
 
 
-class CapForm(_CapFields, ReasonForm):
+class CapForm(RevisionForm, _CapFields, ReasonForm):
     """How much, and why."""
 
     field_order = (*OF_CAP, "reason")
@@ -92,7 +91,7 @@ class NewMultiplier(InProgram):
 
     def sections(self, _actor: Actor, _row: None) -> Sequence[Section]:
         """Who must agree."""
-        return must_agree(RATE)
+        return who_agrees()
 
     def perform(self, press: Press[None]) -> Answer:
         """Ask."""
@@ -141,7 +140,7 @@ class _OnRule(Action[Rule]):
 
     def sections(self, _actor: Actor, row: Rule) -> Sequence[Section]:
         """Who must agree, if anybody."""
-        return must_agree(RATE) if row.kind == RuleKind.MULTIPLIER else ()
+        return who_agrees() if row.kind == RuleKind.MULTIPLIER else ()
 
 
 class ChangeRule(_OnRule):
@@ -160,7 +159,7 @@ class ChangeRule(_OnRule):
         """As it is."""
         begun = {name: getattr(row, name) for name in _facts(row)}
         if row.multiplier is not None:
-            begun["multiplier"] = row.multiplier.normalize()
+            begun["multiplier"] = f"{row.multiplier.normalize():f}"
         return begun
 
     def question(self, row: Rule) -> Text:
@@ -169,11 +168,7 @@ class ChangeRule(_OnRule):
 
     def perform(self, press: Press[Rule]) -> Answer:
         """Ask, or change it at once."""
-        changes = {name: press.data[name] for name in _facts(press.row)}
-        for name in TIMES:  # the form shows no seconds: what looks the same is the same
-            was = getattr(press.row, name)
-            if was is not None and changes[name] == was.replace(second=0, microsecond=0):
-                changes[name] = was
+        changes = {name: press.data[name] for name in press.data["changed"]}
         return _changed(press, changes, now_("The rule is changed."))
 
 

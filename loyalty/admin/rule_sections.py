@@ -113,6 +113,10 @@ def _months(since: date, until: date) -> list[date]:
     return found
 
 
+def _hours(hours: int) -> str:
+    return ngettext("%(hours)s hour", "%(hours)s hours", hours) % {"hours": display.number(hours)}
+
+
 def limits_facts(rule: FraudRule) -> Facts:
     """What it looks for, and what it does."""
     pattern = PATTERNS[rule.kind]
@@ -128,7 +132,7 @@ def limits_facts(rule: FraudRule) -> Facts:
             *facts,
             (_("flag"), rule.flag),
             (_("locks points"), display.yes_no(rule.locks)),
-            (_("a verdict is due within"), now_("%(hours)s hours") % {"hours": rule.review_hours}),
+            (_("a verdict is due within"), _hours(rule.review_hours)),
             (_("version"), rule.version),
             (_("last looked"), display.moment(rule.looked_at)),
             (_("last changed"), display.moment(rule.updated_at)),

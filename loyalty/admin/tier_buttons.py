@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from django import forms
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from loyalty.admin.earn_rate import TIER_FACTS, tier_changed, tier_made
+from loyalty.admin.earn_rate import TIER_FACTS, tier_changed, tier_made, who_agrees
 from loyalty.admin.in_program import InProgram, InProgramForm, InProgramReasonForm
 from loyalty.ledger import MOST_POINTS
 from loyalty.models import Program, Tier
@@ -24,14 +23,12 @@ from loyalty.services.tiers import (
     MOST_MONTHS,
     MOST_MULTIPLIER,
     MOST_RANK,
-    RATE,
     TierFacts,
 )
 from loyalty.standing import GRACE
-from opsconsole.approvals.admin.deeds import must_agree
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
-from opsconsole.core.admin.actions import Action, ActionForm, Press, ReasonForm, then
+from opsconsole.core.admin.actions import Action, ActionForm, Press, ReasonForm, RevisionForm, then
 from opsconsole.core.admin.pages import Section
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.texts import Text
@@ -66,7 +63,7 @@ class NewTierForm(_TierFields, InProgramReasonForm):
     field_order = ("program", *TIER_FACTS, "reason")
 
 
-class TierForm(_TierFields, ReasonForm):
+class TierForm(RevisionForm, _TierFields, ReasonForm):
     """What it takes, what it gives, and why."""
 
     field_order = (*TIER_FACTS, "reason")
@@ -81,10 +78,7 @@ class EvaluationForm(InProgramForm):
         choice.required, choice.empty_label = False, str(_("every active program"))
 
 
-def who_agrees() -> list[Section]:
-    """Who must agree to what changes who earns how much."""
-    title = _("Must agree, where somebody earns otherwise by it")
-    return [replace(one, title=title) for one in must_agree(RATE)]
+WHEN: Final = _("Must agree, where somebody earns otherwise by it")
 
 
 class NewTier(InProgram):
@@ -102,7 +96,7 @@ class NewTier(InProgram):
 
     def sections(self, _actor: Actor, _row: None) -> Sequence[Section]:
         """Who must agree where it multiplies."""
-        return who_agrees()
+        return who_agrees(WHEN)
 
     def perform(self, press: Press[None]) -> Answer:
         """Define it, or ask."""
@@ -166,7 +160,7 @@ class ChangeTier(Action[Tier]):
 
     def initial(self, row: Tier) -> dict[str, Any]:
         """As it is."""
-        return {name: getattr(row, name) for name in TIER_FACTS} | {"multiplier": row.multiplier.normalize()}
+        return {name: getattr(row, name) for name in TIER_FACTS} | {"multiplier": f"{row.multiplier.normalize():f}"}
 
     def question(self, row: Tier) -> Text:
         """That nobody moves at once."""
@@ -174,7 +168,7 @@ class ChangeTier(Action[Tier]):
 
     def sections(self, _actor: Actor, _row: Tier) -> Sequence[Section]:
         """Who must agree where it multiplies."""
-        return who_agrees()
+        return who_agrees(WHEN)
 
     def perform(self, press: Press[Tier]) -> Answer:
         """Change it, or ask."""
@@ -182,7 +176,7 @@ class ChangeTier(Action[Tier]):
             press.key,
             tier_changed,
             tier_id=press.row.pk,
-            changes={name: press.data[name] for name in TIER_FACTS},
+            changes={name: press.data[name] for name in press.data["changed"]},
             reason=press.data["reason"],
             actor=press.actor,
         )

@@ -16,7 +16,6 @@ from django.utils.translation import ngettext
 
 from loyalty import access
 from loyalty.admin import bars
-from loyalty.admin.bars import Part
 from loyalty.admin.earn_rate import CarryOutAbout, asked_about, asked_table
 from loyalty.admin.in_program import OfProgram
 from loyalty.admin.tier_buttons import ChangeTier, Evaluate, NewTier
@@ -30,6 +29,7 @@ from opsconsole.approvals.admin.deeds import requests_table
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import display
 from opsconsole.core.admin.actions import Action
+from opsconsole.core.admin.bars import Part
 from opsconsole.core.admin.base import ConsoleAdmin, actor_of
 from opsconsole.core.admin.filters import Since
 from opsconsole.core.admin.pages import Column, Facts, Link, Section, Table

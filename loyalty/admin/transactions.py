@@ -7,11 +7,12 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from loyalty import access
 from loyalty.ledger import MOST_POINTS
@@ -52,15 +53,22 @@ class Reverse(Action[Transaction]):
         return actor.may(self.permission, row.balance.program)
 
     def offered(self, _actor: Actor, row: Transaction) -> bool:
-        """What is no reversal itself and has not expired."""
-        return row.event_type not in (EventType.REVERSE, EventType.EXPIRE)
+        """What is no reversal itself, has not expired, and is not taken back already."""
+        return row.event_type not in (EventType.REVERSE, EventType.EXPIRE) and left_of(row) > 0
+
+    def initial(self, row: Transaction) -> dict[str, Any]:
+        """What is left, of one that was taken back in part: all of it would be refused."""
+        left = left_of(row)
+        return {} if left == abs(row.amount) else {"points": left}
 
     def question(self, row: Transaction) -> Text:
         """What is taken back."""
-        return now_("Take %(points)s points of %(member)s back? A transaction the other way is written.") % {
-            "points": display.signed(row.amount),
-            "member": row.balance.user_id,
-        }
+        told = ngettext(
+            "Take %(points)s point of %(member)s back? A transaction the other way is written.",
+            "Take %(points)s points of %(member)s back? A transaction the other way is written.",
+            abs(row.amount),
+        )
+        return told % {"points": display.signed(row.amount), "member": row.balance.user_id}
 
     def perform(self, press: Press[Transaction]) -> Answer:
         """Take it back."""
@@ -138,10 +146,8 @@ class TransactionAdmin(ConsoleAdmin[Transaction]):
 
     def heading(self, row: Transaction) -> Text:
         """What moved, whose."""
-        return now_("%(points)s points of %(member)s") % {
-            "points": display.signed(row.amount),
-            "member": row.balance.user_id,
-        }
+        told = ngettext("%(points)s point of %(member)s", "%(points)s points of %(member)s", abs(row.amount))
+        return told % {"points": display.signed(row.amount), "member": row.balance.user_id}
 
     def badge(self, row: Transaction) -> SafeString:
         """Why."""
@@ -167,6 +173,7 @@ def _facts(row: Transaction) -> list[tuple[Text, Any]]:
         (_("campaign"), named),
         (_("takes back"), movement_link(original) if original else display.NOTHING),
         (_("reason"), row.reason or display.NOTHING),
+        (_("actor"), row.actor or display.NOTHING),
         (_("id"), display.copyable(str(row.pk))),
     ]
 
@@ -174,6 +181,12 @@ def _facts(row: Transaction) -> list[tuple[Text, Any]]:
 def movement_link(one: Transaction) -> SafeString | str:
     """A link to a movement, by what it was and how many points."""
     return display.row_link(one, f"{one.get_event_type_display()} {display.signed(one.amount)}")
+
+
+def left_of(row: Transaction) -> int:
+    """How many of its points are not taken back yet."""
+    back: int = Transaction.objects.filter(reverses_id=row.pk).aggregate(points=Sum("amount"))["points"] or 0
+    return abs(row.amount) - abs(back)
 
 
 def reversals_of(row: Transaction) -> Table:

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import FileResponse
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from loyalty import access
 from loyalty.admin.in_program import InProgram, InProgramForm, moment
@@ -78,7 +79,12 @@ def _ordered(made: tuple[VoucherBatch, bool]) -> Text:
     batch, new = made
     if not new:
         return now_("This very batch is there already; nothing was added.")
-    return now_("%(count)s codes are ordered; a worker makes them now.") % {"count": display.number(batch.count)}
+    told = ngettext(
+        "%(count)s code is ordered; a worker makes it now.",
+        "%(count)s codes are ordered; a worker makes them now.",
+        batch.count,
+    )
+    return told % {"count": display.number(batch.count)}
 
 
 class LookUpForm(ActionForm):
@@ -208,10 +214,13 @@ class WithdrawBatch(_OnBatch):
 
     def question(self, row: VoucherBatch) -> Text:
         """How many it hits."""
-        return now_("Withdraw %(name)s for good? %(count)s codes count no more; what was redeemed stays.") % {
-            "name": row.name,
-            "count": display.number(row.count - row.redeemed),
-        }
+        left = row.count - row.redeemed
+        told = ngettext(
+            "Withdraw %(name)s for good? %(count)s code counts no more; what was redeemed stays.",
+            "Withdraw %(name)s for good? %(count)s codes count no more; what was redeemed stays.",
+            left,
+        )
+        return told % {"name": row.name, "count": display.number(left)}
 
     def typed(self, row: VoucherBatch) -> str:
         """Its name."""

@@ -9,7 +9,6 @@ from typing import Any, Final
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -18,7 +17,6 @@ from django.utils.translation import gettext_lazy as _
 
 from loyalty import access
 from loyalty.admin import bars
-from loyalty.admin.bars import Part
 from loyalty.admin.in_program import OfProgram
 from loyalty.admin.transactions import movement_link
 from loyalty.admin.voucher_buttons import ExportCodes, IssueBatch, LookUp, WithdrawBatch, WithdrawVoucher
@@ -28,15 +26,18 @@ from loyalty.vouchers.figures import Standing, redeemed_by_day, standing_of, wit
 from opsconsole.core.actors import Actor
 from opsconsole.core.admin import charts, display
 from opsconsole.core.admin.actions import Action
+from opsconsole.core.admin.bars import Part, shares_of
 from opsconsole.core.admin.base import ConsoleAdmin, View
 from opsconsole.core.admin.filters import StatusWithin
-from opsconsole.core.admin.pages import Facts, Figures, Fragment, Link, Notice, Section, Table
+from opsconsole.core.admin.pages import Facts, Figures, Link, Notice, Section, Table
+from opsconsole.core.admin.progress import progress_answer, progress_card
 from opsconsole.core.texts import Text
 from opsconsole.journal.admin.timeline import SHOWN_ON_PAGES, all_entries_of, timeline
 from opsconsole.journal.selectors import entries_of
 
 REDEEMED_SHOWN: Final = 10
 OF_BATCH: Final = "batch__id__exact"
+MAKING: Final = "console/loyalty/making_inside.html"
 
 
 @admin.register(VoucherBatch)
@@ -69,9 +70,7 @@ class VoucherBatchAdmin(ConsoleAdmin[VoucherBatch]):
 
     def progress_view(self, _request: HttpRequest, row: VoucherBatch) -> HttpResponse:
         """How far the worker is; the header says whether to look again."""
-        body = render_to_string("console/loyalty/making_inside.html", making_of(row))
-        headers = {"Ops-Live": "yes" if _is_being_made(row) else "no", "Cache-Control": "no-store"}
-        return HttpResponse(body, headers=headers)
+        return progress_answer(MAKING, making_of(row), live=_is_being_made(row))
 
     @admin.display(description=_("program"))
     def of_program(self, batch: VoucherBatch) -> str:
@@ -122,11 +121,7 @@ class VoucherBatchAdmin(ConsoleAdmin[VoucherBatch]):
     def sections(self, _request: HttpRequest, row: VoucherBatch) -> Sequence[Section]:
         """What stands in the way, how far the worker is, what is spent, when, and by whom."""
         standing = standing_of(row, timezone.now())
-        making = (
-            [Fragment("console/loyalty/making.html", _("Codes are being made"), making_of(row))]
-            if _is_being_made(row)
-            else []
-        )
+        making = [_making(row)] if _is_being_made(row) else []
         if not row.made:
             return making or [Notice(_("It was withdrawn before any code was made."), "info")]
         return [
@@ -178,10 +173,14 @@ def making_of(row: VoucherBatch) -> dict[str, Any]:
         "state": state_of(row),
         "made": row.made,
         "count": row.count,
-        "progress": {"percent": bars.percent(row.made, row.count)},
-        "shares": bars.shares_of(parts, row.count),
-        "live_url": reverse("admin:loyalty_voucherbatch_progress", args=[row.pk]),
+        "percent": bars.percent(row.made, row.count),
+        "shares": shares_of(parts, row.count),
     }
+
+
+def _making(row: VoucherBatch) -> Section:
+    live_url = reverse("admin:loyalty_voucherbatch_progress", args=[row.pk])
+    return progress_card(_("Codes are being made"), MAKING, making_of(row), live_url=live_url)
 
 
 def _parts(batch: VoucherBatch, standing: Standing) -> list[Part]:

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from loyalty import access
 from loyalty.api.base import LoyaltyView
 from loyalty.models import Campaign, Skip
+from loyalty.selectors import one_moment
 from loyalty.serializers.asking import ASKED_EXAMPLE, WhySerializer, asked_answer, asked_response
 from loyalty.serializers.campaigns import (
     CampaignChecklistsSerializer,
@@ -161,8 +162,9 @@ class OneCampaign(LoyaltyView):
         responses={200: CampaignDetailSerializer, 404: problem_response()},
     )
     def get(self, _request: Request, campaign_id: UUID) -> Response:
-        """With its preview, its approval and how far it is."""
-        return Response(CampaignDetailSerializer(access.campaign_seen_by(self.actor, campaign_id)).data)
+        """With its preview, its approval and how far it is, all as it was at one moment."""
+        with one_moment():
+            return Response(CampaignDetailSerializer(access.campaign_seen_by(self.actor, campaign_id)).data)
 
     @extend_schema(
         operation_id="campaigns_edit",
@@ -350,7 +352,8 @@ class CampaignChecklist(LoyaltyView):
     )
     def get(self, _request: Request, campaign_id: UUID) -> Response:
         """A day before the launch, at the launch, an hour after it; with a sample of members."""
-        return Response(checklists_of(access.campaign_seen_by(self.actor, campaign_id)))
+        with one_moment():
+            return Response(checklists_of(access.campaign_seen_by(self.actor, campaign_id)))
 
 
 class CampaignSkips(LoyaltyView):

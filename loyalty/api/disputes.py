@@ -28,6 +28,7 @@ from loyalty.services import disputes
 from loyalty.services.disputes import MAX_TICKET
 from loyalty.states import DisputeState
 from opsconsole.approvals.gate import Asked
+from opsconsole.core.filters import TrueOrFalse
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.openapi import APPROVAL_ID, problem_response
 
@@ -51,7 +52,7 @@ class DisputeFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is
     """How the list of disputes can be narrowed."""
 
     status = filters.ChoiceFilter(choices=DisputeState.choices)
-    overdue = filters.BooleanFilter(method="filter_overdue")
+    overdue = TrueOrFalse(method="filter_overdue")
     programId = filters.UUIDFilter(field_name="program_id")  # noqa: N815 - as the API spells it
     userId = filters.CharFilter(field_name="balance__user_id", max_length=MAX_USER)  # noqa: N815
     ticket = filters.CharFilter(max_length=MAX_TICKET)

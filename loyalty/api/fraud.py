@@ -31,6 +31,7 @@ from loyalty.serializers.fraud import (
 from loyalty.serializers.members import MAX_USER
 from loyalty.services import fraud, fraud_rules
 from loyalty.states import HitState
+from opsconsole.core.filters import TrueOrFalse
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.openapi import problem_response
 
@@ -56,7 +57,7 @@ class HitFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is unt
     """How the review queue can be narrowed."""
 
     status = filters.ChoiceFilter(choices=HitState.choices)
-    overdue = filters.BooleanFilter(method="filter_overdue")
+    overdue = TrueOrFalse(method="filter_overdue")
     ruleId = filters.UUIDFilter(field_name="rule_id")  # noqa: N815 - as the API spells it
     programId = filters.UUIDFilter(field_name="balance__program_id")  # noqa: N815
     userId = filters.CharFilter(field_name="balance__user_id", max_length=MAX_USER)  # noqa: N815

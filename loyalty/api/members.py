@@ -25,6 +25,7 @@ from loyalty.serializers.members import (
 )
 from loyalty.services import members
 from loyalty.states import EventType
+from opsconsole.core.filters import TrueOrFalse
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.openapi import problem_response
 
@@ -43,7 +44,7 @@ class MemberFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is 
 
     userId = filters.CharFilter(field_name="user_id", max_length=MAX_USER)  # noqa: N815 - as the runbook asks
     programId = filters.UUIDFilter(field_name="program_id")  # noqa: N815
-    frozen = filters.BooleanFilter(field_name="is_frozen")
+    frozen = TrueOrFalse(field_name="is_frozen")
 
     class Meta:
         model = Balance

@@ -23,6 +23,7 @@ from loyalty.serializers.rewards import (
 )
 from loyalty.services import rewards
 from loyalty.states import RedemptionState
+from opsconsole.core.filters import TrueOrFalse
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.openapi import problem_response
 
@@ -46,7 +47,7 @@ class RewardFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is 
     """How the list of rewards can be narrowed."""
 
     programId = filters.UUIDFilter(field_name="program_id")  # noqa: N815 - as the API spells it
-    active = filters.BooleanFilter()
+    active = TrueOrFalse()
 
     class Meta:
         model = Reward

@@ -16,6 +16,7 @@ from loyalty.serializers.asking import ASKED_EXAMPLE, asked_answer, asked_respon
 from loyalty.serializers.rewards import NewRuleSerializer, RuleChangeSerializer, RuleSerializer
 from loyalty.services import rules
 from opsconsole.approvals.gate import Asked
+from opsconsole.core.filters import TrueOrFalse
 from opsconsole.core.idempotency import Answer
 from opsconsole.core.openapi import APPROVAL_ID, problem_response
 
@@ -40,7 +41,7 @@ class RuleFilter(filters.FilterSet):  # type: ignore[misc] # django-filter is un
     """How the list of rules can be narrowed."""
 
     programId = filters.UUIDFilter(field_name="program_id")  # noqa: N815 - as the API spells it
-    active = filters.BooleanFilter()
+    active = TrueOrFalse()
 
     class Meta:
         model = Rule

@@ -34,7 +34,7 @@ _DIGEST: Final = """
     from (
       select t.id, t.amount, row(t.id, t.balance_id, t.event_type, t.amount, t.origin_txn_id, t.idempotency_key,
         t.purchase, t.campaign_id, t.reverses_id, t.reason,
-        (extract(epoch from t.created_at) * 1000000)::bigint)::text as body
+        (extract(epoch from t.created_at) * 1000000)::bigint)::text || coalesce(' ' || t.actor, '') as body
       from loyalty_transactions t where t.id > %(after)s and {upto} order by t.id limit %(most)s
     ) stretch
 """

@@ -87,4 +87,6 @@ def is_approved(campaign: Campaign) -> bool:
     if campaign.status not in (CampaignState.DRAFT, CampaignState.SCHEDULED):
         return False
     standing = gate.request_for(deed_of(campaign))
-    return standing is not None and standing.state is RequestState.APPROVED
+    if standing is None or standing.state is not RequestState.APPROVED:
+        return False
+    return kernel.tally(standing).quorum.complete  # somebody who has agreed may have left since

@@ -59,8 +59,15 @@ class Figures:
 
 def segment_of(campaign: Campaign) -> Segment:
     """The campaign's segment; raises SegmentInvalid, also for a tier that the program does not have."""
-    tiers = Tier.objects.filter(program=campaign.program_id).values_list("name", flat=True)
-    return parse_segment(campaign.target_segment, tiers=set(tiers))
+    return _parsed(campaign, _tiers(campaign))
+
+
+def _tiers(campaign: Campaign) -> list[Tier]:
+    return list(Tier.objects.filter(program=campaign.program_id))
+
+
+def _parsed(campaign: Campaign, tiers: Sequence[Tier]) -> Segment:
+    return parse_segment(campaign.target_segment, tiers={tier.name for tier in tiers})
 
 
 def candidates(campaign: Campaign, *, at: datetime, among: Sequence[UUID] | None = None) -> Candidates:
@@ -68,7 +75,8 @@ def candidates(campaign: Campaign, *, at: datetime, among: Sequence[UUID] | None
 
     Who was awarded in a test run gets nothing more. Raises SegmentInvalid.
     """
-    segment = compile_segment(segment_of(campaign), at=at)
+    tiers = _tiers(campaign)
+    segment = compile_segment(_parsed(campaign, tiers), at=at, tiers=tiers)
     members = segment.select(campaign.program_id, columns="b.id, b.user_id, b.is_frozen", among=among)
     window: tuple[Any, ...] = ()
     earned, points, join = "", ("%s::bigint", campaign.bonus_points), ""

@@ -1,6 +1,7 @@
 """Runs of ordinals that are awarded, or taken back, in one transaction each: exactly once by the chunk's own row.
 
-The caller holds the campaign (`moves.hold`). Whatever is written here, the ledger comes last.
+The caller holds the campaign (`moves.hold`): who awards together with others who do, anybody else alone. Whatever is
+written here, the ledger comes last.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Max, Sum
+from django.db.models import Sum
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -21,6 +22,8 @@ from loyalty.models import Campaign, Chunk
 from loyalty.states import SkipReason
 
 CHUNK: Final = 10_000  # ordinals
+TOGETHER: Final = 2  # workers at one campaign
+LOOKED_AT: Final = 2 * TOGETHER  # open chunks: more than others can have in hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +44,54 @@ def follow_closely() -> None:
         )
 
 
-def following(campaign: Campaign, size: int | None = None) -> Span | None:
-    """The next chunk that is to be awarded; None when the audience is through."""
-    done = Chunk.objects.filter(campaign=campaign, no__gte=1).aggregate(no=Max("no"), last=Max("last_ordinal"))
-    first = (done["last"] or 0) + 1
-    if first > (campaign.audience_size or 0):
+def claim(campaign: Campaign) -> Span | None:
+    """Take the next chunk that nobody has in hand, until the transaction ends; None when there is none.
+
+    None also for who comes third: workers that a slow campaign has made the sweeper send must not all work on it.
+    How many ordinals a chunk has is settled by the first one, which is therefore awarded alone: from then on its number
+    says which they are, whoever counts, also a worker of another release.
+    """
+    if not any(_take(f"{campaign.pk}/place/{place}") for place in range(TOGETHER)):
         return None
-    return Span((done["no"] or 0) + 1, first, min(first + (size or CHUNK) - 1, campaign.audience_size or 0))
+    for span in _open(campaign):
+        # Asked behind the lock: who had it may just have committed.
+        if _take(f"{campaign.pk}/{span.no}") and not Chunk.objects.filter(campaign=campaign, no=span.no).exists():
+            return span
+    return None
+
+
+def _take(name: str) -> bool:
+    """Take a lock of this transaction; False where another has it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select pg_try_advisory_xact_lock(hashtextextended('loyalty.chunk' || chr(31) || %s, 0))", [name]
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def is_through(campaign: Campaign) -> bool:
+    """Whether every chunk of the audience is awarded, and committed."""
+    return not _open(campaign)
+
+
+def _open(campaign: Campaign) -> list[Span]:
+    """The next chunks without a row, some of which others may have in hand; of a campaign just launched the first."""
+    members = campaign.audience_size or 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select f.last_ordinal, n
+            from loyalty_campaign_chunks f, generate_series(1, (%s + f.last_ordinal - 1) / f.last_ordinal) n
+            where f.campaign_id = %s and f.no = 1 and not exists (
+              select from loyalty_campaign_chunks k where k.campaign_id = f.campaign_id and k.no = n)
+            order by n limit %s
+            """,
+            [members, campaign.pk, LOOKED_AT],
+        )
+        found = [Span(no, (no - 1) * size + 1, min(no * size, members)) for size, no in cursor.fetchall()]
+    if found or not members or Chunk.objects.filter(campaign=campaign, no=1).exists():
+        return found
+    return [Span(1, 1, min(CHUNK, members))]
 
 
 def skip_frozen(campaign: Campaign, span: Span) -> list[UUID]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.campaigns.audience import segment_of
-from loyalty.errors import CampaignInvalid
+from loyalty.errors import CampaignInvalid, CampaignOver
 from loyalty.models import Campaign
 from loyalty.segments.schema import FIRST_DAY, LAST_DAY
 from loyalty.states import CampaignType
@@ -58,6 +59,15 @@ def check(campaign: Campaign) -> None:
     if problems:
         raise CampaignInvalid(_("The campaign does not hold together."), errors=problems)
     segment_of(campaign)
+
+
+def require_not_over(campaign: Campaign, now: datetime) -> None:
+    """Raise CampaignOver from the campaign's end on, when nothing is awarded any more."""
+    if campaign.end_date is not None and campaign.end_date <= now:
+        raise CampaignOver(
+            format_lazy(_("The campaign's end was at {time}."), time=f"{campaign.end_date:%Y-%m-%d %H:%M %Z}"),
+            end_date=campaign.end_date,
+        )
 
 
 def _date_problems(campaign: Campaign) -> dict[str, list[Text]]:

@@ -24,20 +24,23 @@ from opsconsole.core.queue import after_commit
 from opsconsole.journal.record import record
 
 EXECUTE: Final = "loyalty.jobs.campaigns.execute_campaign"
+HELP: Final = "loyalty.jobs.campaigns.help_campaign"
 UNDO: Final = "loyalty.jobs.campaigns.undo_campaign"
 QUEUE: Final = "campaigns"
 LAUNCH: Final = "loyalty.launch"  # the action that others agree to
 
 
-def hold(campaign_id: UUID, *, wait: bool = False) -> bool:
+def hold(campaign_id: UUID, *, wait: bool = False, together: bool = False) -> bool:
     """Take the campaign for what this transaction does to its audience; False where another has it.
+
+    Those who award hold it together, each its own chunk, and keep out who needs it alone.
 
     A lock of the transaction, so a worker that dies holds it no longer than its connection lives, and not of the
     campaign's row: chunks lock balances first, the campaign after them, and a row taken before would be taken in the
     wrong order.
     """
     assert_in_operation()
-    function = "pg_advisory_xact_lock" if wait else "pg_try_advisory_xact_lock"
+    function = f"pg_{'' if wait else 'try_'}advisory_xact_lock{'_shared' if together else ''}"
     with connection.cursor() as cursor:
         cursor.execute(
             f"select {function}(hashtextextended('loyalty.campaign' || chr(31) || %s, 0))", [str(campaign_id)]

@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, Max
+from django.db.models import Count, F, Max, Sum
 
 from loyalty.campaigns import chunks, moves
 from loyalty.models import Campaign, Chunk
@@ -65,9 +65,9 @@ class Progress:
 def progress_of(campaign: Campaign) -> Progress:
     """How far the campaign has come; one without an audience has not begun."""
     done = Chunk.objects.filter(campaign=campaign, no__gte=1).aggregate(
-        number=Count("no"), last=Max("last_ordinal"), at=Max("created_at")
+        number=Count("no"), through=Sum(F("last_ordinal") - F("first_ordinal") + 1), at=Max("created_at")
     )
-    members, through = campaign.audience_size or 0, done["last"] or 0
+    members, through = campaign.audience_size or 0, done["through"] or 0
     moved = [at for at in (campaign.progress_at, done["at"]) if at is not None]
     held_back = ""
     if campaign.status == CampaignState.PAUSED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -57,6 +58,7 @@ class Movement:
     reason: str | None
     created_at: datetime
     found_by: str  # "origin" or "key"
+    named: bool  # the id stands there by itself, not as a piece of another: order-1 is no part of order-10
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def find(member: Balance, origin_txn_id: str, happened_at: datetime) -> Evidence
 
 
 def _answer(member: Balance, movements: Sequence[Movement]) -> Answer:
-    gains = [one for one in movements if one.amount > 0 and one.event_type != "reverse"]
+    gains = [one for one in movements if one.named and one.amount > 0 and one.event_type != "reverse"]
     own = [one for one in gains if one.user_id == member.user_id]
     if any(one.amount > one.taken_back for one in own):
         return Answer.AWARDED
@@ -105,9 +107,10 @@ def _answer(member: Balance, movements: Sequence[Movement]) -> Answer:
 def _movements(member: Balance, origin: str, at: datetime) -> list[Movement]:
     """By the purchase's id, by a key that is that id, and by keys that hold it: the member's own, and those around.
 
-    A key holds the id anywhere, which no index finds; so those of others are searched around the date only.
+    A key holds the id anywhere, which no index finds; so those of others are searched around the date only. Where there
+    are too many, those that name it are kept.
     """
-    return [
+    found = [
         Movement(*row)
         for row in _rows(
             """
@@ -124,14 +127,16 @@ def _movements(member: Balance, origin: str, at: datetime) -> list[Movement]:
             )
             select t.id, t.balance_id, b.user_id, t.event_type, t.amount,
               coalesce((select abs(sum(r.amount)) from loyalty_transactions r where r.reverses_id = t.id), 0)::bigint,
-              t.origin_txn_id, t.idempotency_key, t.reason, t.created_at, max(f.found_by)
+              t.origin_txn_id, t.idempotency_key, t.reason, t.created_at, max(f.found_by),
+              bool_or(f.found_by = 'origin') or t.idempotency_key ~ %(alone)s as named
             from found f join loyalty_transactions t on t.id = f.id join loyalty_balances b on b.id = t.balance_id
             where b.program_id = %(program)s
-            group by t.id, b.user_id order by t.created_at desc, t.id desc limit %(most)s
+            group by t.id, b.user_id order by named desc, t.created_at desc, t.id desc limit %(most)s
             """,
             {
                 "origin": origin,
                 "pattern": f"%{_literal(origin)}%",
+                "alone": f"(^|[^[:alnum:]]){re.escape(origin)}($|[^[:alnum:]])",
                 "program": member.program_id,
                 "member": member.pk,
                 "from": at - KEYS_AROUND,
@@ -140,6 +145,7 @@ def _movements(member: Balance, origin: str, at: datetime) -> list[Movement]:
             },
         )
     ]
+    return sorted(found, key=lambda one: (one.created_at, one.id), reverse=True)
 
 
 def _trail(member: Balance, at: datetime) -> list[TrailEntry]:

@@ -58,7 +58,9 @@ class PurchaseFile(LineFile[PurchaseLine]):
         return read_purchases(content, self._until)
 
     def head(self) -> str:
-        """A digest over the first HEAD lines; raises FileRefused as reading does."""
+        """A digest over the first HEAD lines; raises FileRefused as reading does, and for a pipe."""
+        if self.path.is_fifo():
+            raise FileRefused(f"{self.path} is a pipe: save it as a file, since it is read twice.", file=str(self.path))
         seen = sha256()
         for line in _Head(self.path):
             seen.update(line.text.encode("utf-8", "surrogateescape"))

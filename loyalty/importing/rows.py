@@ -40,15 +40,24 @@ _ENROL: Final = """
     on conflict (program_id, user_id) do nothing
 """
 
+# Member by member, each by the index: of a program that is new the planner believes that it has nobody, and would look
+# through all lines for each of its members.
+_FIND: Final = """
+    update loyalty_incoming i set balance_id = (
+      select b.id from loyalty_balances b where b.program_id = %(program)s and b.user_id = i.customer)
+    where i.state is null
+"""
+
 # Locked by id, as everybody does it, before anything is decided by what a member is: nobody is frozen meanwhile.
 _HOLD: Final = """
     with held as materialized (
-      select b.id, b.user_id, b.is_frozen from loyalty_balances b
-      where b.program_id = %(program)s and b.user_id in (select customer from loyalty_incoming where state is null)
+      select b.id, b.is_frozen from loyalty_balances b
+      where b.id = any(array(select distinct balance_id from loyalty_incoming where state is null))
       order by b.id for no key update of b
     )
-    update loyalty_incoming i set balance_id = held.id, state = case when held.is_frozen then 'frozen' end
-    from held where held.user_id = i.customer and i.state is null
+    update loyalty_incoming i
+    set state = case when i.balance_id in (select held.id from held where held.is_frozen) then 'frozen' end
+    where i.state is null
 """
 
 _JOINED: Final = """
@@ -113,7 +122,7 @@ def sort(program_id: UUID) -> Sorted:
     assert_in_operation()
     with connection.cursor() as cursor:
         cursor.execute("analyze loyalty_incoming")
-        for statement in (_KNOW, _ENROL, _HOLD, _JOINED):
+        for statement in (_KNOW, _ENROL, _FIND, _HOLD, _JOINED):
             cursor.execute(statement, {"program": program_id})
         cursor.execute(_COUNT)
         new, known, points, paid = cursor.fetchone()

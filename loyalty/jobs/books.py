@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from loyalty.books import digests
-from loyalty.books.outcomes import BROKEN, VERIFIED
+from loyalty.books.outcomes import BROKEN, DRIFTED, RECONCILED, VERIFIED
 from loyalty.books.reconcile import reconcile
 from loyalty.due import books_not_since
 from loyalty.jobs.watched import watched
@@ -20,12 +20,14 @@ PROVE: Final = "loyalty.jobs.books.prove"
 DIGEST: Final = "loyalty.jobs.books.digest"
 BOOKKEEPER: Final = SYSTEM("bookkeeper")
 EVERY: Final = timedelta(days=1)
+ADDED_UP: Final = [RECONCILED, DRIFTED]
+HELD_AGAINST_DIGESTS: Final = [VERIFIED, BROKEN]
 
 
 @periodic(every=timedelta(minutes=10))
 def wake_proof() -> None:
-    """Have the books proved when nobody has for a day."""
-    if books_not_since([VERIFIED, BROKEN], EVERY):
+    """Have the books proved when nobody has for a day, in one of the two ways."""
+    if books_not_since(ADDED_UP, EVERY) or books_not_since(HELD_AGAINST_DIGESTS, EVERY):
         enqueue(PROVE)
 
 
@@ -36,11 +38,16 @@ def wake_digest() -> None:
 
 
 def prove() -> None:
-    """Add the books up and verify the ledger, and journal how that ended; a bad end is an event and a metric."""
-    with watched(Worker.LEDGER_RECONCILER, "books", BOOKKEEPER):
-        books.record_reconciliation(outcome=reconcile(), actor=BOOKKEEPER)
-    with watched(Worker.LEDGER_VERIFIER, "ledger", BOOKKEEPER):
-        books.record_verification(outcome=digests.verify(), actor=BOOKKEEPER)
+    """Add the books up and verify the ledger, whichever nobody has done for a day, and journal how that ended.
+
+    A bad end is an event and a metric.
+    """
+    if books_not_since(ADDED_UP, EVERY):
+        with watched(Worker.LEDGER_RECONCILER, "books", BOOKKEEPER):
+            books.record_reconciliation(outcome=reconcile(), actor=BOOKKEEPER)
+    if books_not_since(HELD_AGAINST_DIGESTS, EVERY):
+        with watched(Worker.LEDGER_VERIFIER, "ledger", BOOKKEEPER):
+            books.record_verification(outcome=digests.verify(), actor=BOOKKEEPER)
 
 
 def digest() -> None:

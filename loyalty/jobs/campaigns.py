@@ -5,6 +5,7 @@ Log lines carry CAMPAIGN_EXECUTOR, by which operators grep for them.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Final
@@ -14,7 +15,7 @@ import structlog
 from django.db import Error
 
 from loyalty.campaigns import progress
-from loyalty.campaigns.moves import EXECUTE, QUEUE, UNDO
+from loyalty.campaigns.moves import EXECUTE, HELP, QUEUE, UNDO
 from loyalty.errors import CampaignHalted, CampaignOver, LaunchForged, MemberFrozen, ProgramSuspended
 from loyalty.services import awards, campaign_sweeping, launches, undoing
 from loyalty.services.awards import Turn
@@ -30,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 EXECUTOR: Final = SYSTEM("campaign-executor")
 SWEEPER: Final = SYSTEM("campaign-sweeper")
+HELPED_FOR: Final = 5.0  # seconds, before who helps gets back in line
 FROZEN_IN_BETWEEN: Final = 5  # times in a row that a chunk is tried again because somebody was frozen in that moment
 
 
@@ -41,7 +43,19 @@ def execute_campaign(campaign_id: str) -> None:
         if not _launch(which):
             return
         crashpoint("loyalty.campaign.after_launch")
-        _award(which)
+        _award(which, alone=True)
+    except Exception as error:
+        if isinstance(error, Error) and is_outage(error):
+            raise
+        log.exception("CAMPAIGN_EXECUTOR broke off", campaign=campaign_id)
+        _note_fault(which, error)
+
+
+def help_campaign(campaign_id: str) -> None:
+    """Award beside the worker that has a running campaign, for a while at a time: others wait for a worker, too."""
+    which = UUID(campaign_id)
+    try:
+        _award(which, alone=False)
     except Exception as error:
         if isinstance(error, Error) and is_outage(error):
             raise
@@ -65,8 +79,10 @@ def _launch(campaign_id: UUID) -> bool:
     return launched in (Launched.NOW, Launched.BEFORE)
 
 
-def _award(campaign_id: UUID) -> None:
+def _award(campaign_id: UUID, *, alone: bool) -> None:
+    """Award chunk after chunk until none is left. Who is alone at it asks for another worker after the first one."""
     frozen = done = 0
+    until = None if alone else time.monotonic() + HELPED_FOR
     while True:
         crashpoint("loyalty.campaign.before_chunk")
         try:
@@ -90,12 +106,27 @@ def _award(campaign_id: UUID) -> None:
                 _finish(campaign_id, done)
                 return
             case _:
-                log.info("CAMPAIGN_EXECUTOR stopped", campaign=str(campaign_id), chunks=done, because=turn.value)
+                _leave(campaign_id, turn, done, alone=alone)
                 return
-        if leaving():
+        if alone and done == 1:
+            enqueue(HELP, str(campaign_id), queue=QUEUE)
+        if leaving() or (until is not None and time.monotonic() >= until):
             log.info("CAMPAIGN_EXECUTOR hands over", campaign=str(campaign_id), chunks=done)
-            enqueue(EXECUTE, str(campaign_id), queue=QUEUE)
+            _hand_over(campaign_id, alone=alone)
             return
+
+
+def _leave(campaign_id: UUID, turn: Turn, chunks: int, *, alone: bool) -> None:
+    """Say why; who came to help and found it done has nothing to say, least of all that a campaign was stopped."""
+    if alone or chunks:
+        log.info("CAMPAIGN_EXECUTOR stopped", campaign=str(campaign_id), chunks=chunks, because=turn.value)
+
+
+def _hand_over(campaign_id: UUID, *, alone: bool) -> None:
+    if alone:
+        enqueue(EXECUTE, str(campaign_id), queue=QUEUE)
+    else:
+        enqueue(HELP, str(campaign_id), queue=QUEUE)
 
 
 def _fail(campaign_id: UUID, error: DomainError) -> None:

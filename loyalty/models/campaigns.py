@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from datetime import UTC, datetime
+from typing import ClassVar, Final
 
 from django.db import models
 from django.db.models import F, Q
@@ -14,6 +15,9 @@ from loyalty.models.programs import Program
 from loyalty.states import CampaignState, CampaignType, SkipReason
 from opsconsole.core.fields import Uuid7Model
 from opsconsole.core.states import Stateful, States
+
+FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)  # before it
 
 
 class Campaign(Stateful, Uuid7Model):
@@ -69,6 +73,14 @@ class Campaign(Stateful, Uuid7Model):
             models.CheckConstraint(condition=Q(bonus_points__gt=0), name="campaign_gives_points"),
             models.CheckConstraint(
                 condition=Q(end_date=None) | Q(end_date__gt=F("start_date")), name="campaign_ends_after_its_start"
+            ),
+            # Also what is pasted: nobody waits for the year 9999, and `infinity` is no time that a page could show.
+            models.CheckConstraint(
+                condition=Q(start_date__gte=FIRST, start_date__lt=LAST)
+                & (Q(end_date=None) | Q(end_date__lt=LAST))
+                & (Q(window_start=None) | Q(window_start__gte=FIRST))
+                & (Q(window_end=None) | Q(window_end__lt=LAST)),
+                name="campaign_dates_within_reach",
             ),
             models.CheckConstraint(
                 condition=Q(campaign_type=CampaignType.BONUS, window_start=None, window_end=None)

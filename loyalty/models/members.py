@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from loyalty.models.programs import Program, Reward, Tier
 from loyalty.states import EventType, RedemptionState, TierMove
-from opsconsole.core.fields import Uuid7Model
+from opsconsole.core.fields import CurrentActor, Uuid7Model
 from opsconsole.core.states import Stateful, States
 
 
@@ -83,6 +83,8 @@ class Transaction(Uuid7Model):
     campaign_id = models.UUIDField(null=True, blank=True)
     reverses_id = models.UUIDField(null=True, blank=True)
     reason = models.TextField(null=True, blank=True)
+    # Who moved them, by the name that the journal has for them; null in what was written before there was this column.
+    actor = models.TextField(null=True, blank=True, db_default=CurrentActor(), editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -73,6 +73,11 @@ class Program(Stateful, Uuid7Model):
                 condition=Q(budget_spent__gte=0, budget_reserved__gte=0), name="program_budget_not_negative"
             ),
             models.CheckConstraint(condition=Q(earn_rate__gte=0), name="program_earn_rate_not_negative"),
+            # For ever is null: of 0 months, all that anybody has would be gone with the next run.
+            models.CheckConstraint(
+                condition=Q(points_valid_months=None) | Q(points_valid_months__gte=1),
+                name="program_points_last_a_while",
+            ),
         ]
 
     def __str__(self) -> str:

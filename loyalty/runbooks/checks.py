@@ -40,11 +40,11 @@ WITHIN_BUDGET: Final = Check(
     label=_("The estimated cost is below what is left of the budget"),
     permission=SEE,
     parameters=[CAMPAIGN],
-    # What this very campaign has reserved already is there for it.
+    # What this very campaign has reserved already is there for it; what its test runs have given is spent already.
     sql="""
-        select c.estimated_points <= p.budget_limit - p.budget_spent - p.budget_reserved + c.points_reserved
-                 as in_order,
-               coalesce(c.estimated_points, 0) as estimated_points,
+        select c.estimated_points - c.total_points_awarded
+                 <= p.budget_limit - p.budget_spent - p.budget_reserved + c.points_reserved as in_order,
+               greatest(coalesce(c.estimated_points, 0) - c.total_points_awarded, 0) as estimated_points,
                p.budget_limit - p.budget_spent - p.budget_reserved + c.points_reserved as budget_left
         from loyalty_campaigns c join loyalty_programs p on p.id = c.program_id
         where c.id = %(campaign_id)s

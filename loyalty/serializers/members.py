@@ -12,6 +12,12 @@ from opsconsole.core.camel import CamelModelSerializer, CamelSerializer
 MAX_USER = 200
 
 
+def printable(text: str) -> None:
+    """Raise ValidationError for a text that nobody can read aloud, search for or type again."""
+    if not text.isprintable():
+        raise serializers.ValidationError("Holds a character that cannot be printed.")
+
+
 class MemberSerializer(CamelModelSerializer):
     """A member's balance in one program."""
 
@@ -55,6 +61,7 @@ class TransactionSerializer(CamelModelSerializer):
             "campaign_id",
             "reverses_id",
             "reason",
+            "actor",
             "created_at",
         )
         read_only_fields = fields
@@ -63,7 +70,7 @@ class TransactionSerializer(CamelModelSerializer):
 class MovementSerializer(CamelSerializer):
     """Whose points, where they come from, and the key that makes a repetition harmless."""
 
-    user_id = serializers.CharField(max_length=MAX_USER)
+    user_id = serializers.CharField(max_length=MAX_USER, validators=[printable])
     origin_txn_id = serializers.CharField(
         max_length=MAX_TEXT, required=False, default=None, allow_null=True, help_text="The purchase, by its own id."
     )

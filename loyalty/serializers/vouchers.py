@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from loyalty.ledger import MOST_POINTS
 from loyalty.models import Voucher, VoucherBatch
-from loyalty.serializers.members import MAX_USER
+from loyalty.serializers.members import MAX_USER, printable
 from loyalty.services.vouchers import MAX_NAME, MOST_CODES
 from loyalty.states import VoucherState
 from opsconsole.core.camel import CamelModelSerializer, CamelSerializer
@@ -68,7 +68,7 @@ class RedeemVoucherSerializer(CamelSerializer):
     """A code that a member has; blanks, hyphens and the case of letters do not matter."""
 
     code = serializers.CharField(max_length=MAX_CODE)
-    user_id = serializers.CharField(max_length=MAX_USER)
+    user_id = serializers.CharField(max_length=MAX_USER, validators=[printable])
     program_id = serializers.UUIDField(
         required=False, default=None, allow_null=True, help_text="Where the caller serves one program only."
     )

@@ -26,18 +26,18 @@ class Turn(Enum):
     DONE = "done"  # go on with the next one
     THROUGH = "through"  # there is none left
     HALTED = "halted"  # paused, ended, or its program is suspended
-    BUSY = "busy"  # another worker has the campaign
+    BUSY = "busy"  # others have the campaign, or all that is left of it
 
 
 @operation
 def award_chunk(*, campaign_id: UUID, actor: Actor) -> Turn:
-    """Award the next chunk of a running campaign; its row makes sure that it is done once.
+    """Award the next chunk of a running campaign that nobody has in hand; its row makes sure that it is done once.
 
     Raises MemberFrozen where somebody was frozen in this very moment (try again), CampaignHalted and ProgramSuspended
     where the campaign or the program was stopped in it, CampaignOver past the end date, LaunchForged for a campaign
     that was set to running by hand.
     """
-    if not moves.hold(campaign_id):
+    if not moves.hold(campaign_id, together=True):
         return Turn.BUSY
     chunks.follow_closely()
     campaign = Campaign.objects.select_related("program").get(pk=campaign_id)
@@ -45,9 +45,9 @@ def award_chunk(*, campaign_id: UUID, actor: Actor) -> Turn:
         return Turn.HALTED
     if campaign.launched_at is None:
         raise LaunchForged(_("It was set to running by hand: only a launch freezes an audience and reserves a budget."))
-    span = chunks.following(campaign)
+    span = chunks.claim(campaign)
     if span is None:
-        return Turn.THROUGH
+        return Turn.THROUGH if chunks.is_through(campaign) else Turn.BUSY
     if campaign.end_date is not None and campaign.end_date <= database_clock():
         raise CampaignOver(_("The end date has passed before everybody was awarded."), end_date=campaign.end_date)
     skipped = chunks.skip_frozen(campaign, span)
@@ -69,7 +69,7 @@ def award_chunk(*, campaign_id: UUID, actor: Actor) -> Turn:
 def finish_campaign(*, campaign_id: UUID, actor: Actor) -> Campaign:
     """Complete a running campaign that has awarded everybody; what is left of its reservation is free again."""
     campaign = access.lock_campaign(campaign_id)
-    if campaign.status != CampaignState.RUNNING or chunks.following(campaign) is not None:
+    if campaign.status != CampaignState.RUNNING or not chunks.is_through(campaign):
         return campaign
     # From then on its awards were made: who asks for the members updated since finds each of them (runbook 1).
     since = campaign.launched_at

@@ -52,7 +52,7 @@ def create_campaign(
         name=name.strip(),
         description=description.strip(),
         campaign_type=campaign_type,
-        target_segment=dict(target_segment or {}),
+        target_segment={} if target_segment is None else target_segment,
         bonus_points=bonus_points,
         window_start=window_start,
         window_end=window_end,

@@ -115,7 +115,8 @@ def adjust_dispute(
     made = new_id()
     _end(dispute, DisputeState.ADJUSTED, why, made, actor)
     _tell(dispute, "dispute.adjusted", why)
-    adjusting.post(member, facts, reason=why, actor=actor, transaction_id=made)
+    origin = dispute.origin_txn_id
+    adjusting.post(member, facts, reason=why, actor=actor, transaction_id=made, origin_txn_id=origin)
     return dispute
 
 
@@ -143,6 +144,7 @@ def _end(dispute: Dispute, state: DisputeState, reason: str, transaction_id: UUI
     dispute.save(update_fields=["status", "decided_at", "decided_by", "verdict", "transaction_id"])
     after = {"status": dispute.status, "transaction": transaction_id}
     record(actor, "dispute.ended", dispute, before={"status": before}, after=after, reason=reason)
+    adjusting.no_longer_asked(dispute.balance, dispute.pk, actor=actor)
 
 
 def _tell(dispute: Dispute, topic: str, reason: str) -> None:

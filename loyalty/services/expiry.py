@@ -77,6 +77,7 @@ def expire_chunk(*, program_id: UUID, balance_ids: Sequence[UUID], as_of: dateti
 def finish_expiry(*, program_id: UUID, as_of: datetime, expired: Expired, actor: Actor) -> list[Liability]:
     """Add up what is still owed to the program's members, by the month in which it expires, and tell what has."""
     program = access.program_to_use(actor, program_id, PERMISSION)
+    expiry.take_turn(program)  # two runs may end together, and the months are written anew
     owed = expiry.liability(program, as_of)
     Liability.objects.filter(program=program).delete()
     made = Liability.objects.bulk_create(Liability(program=program, **asdict(month)) for month in owed)

@@ -78,21 +78,19 @@ def confirm_hits(*, hit_ids: Sequence[UUID], comment: str, actor: Actor) -> list
 def dismiss_hits(*, hit_ids: Sequence[UUID], comment: str, actor: Actor) -> list[FraudHit]:
     """It is no fraud: unlock what the machine locked and take its flags off; all or none.
 
-    What a person has frozen, locked or flagged stays. Raises HitNotFound, Denied, WrongState.
+    What a person has frozen, locked or flagged stays, and so does what another hit, which is still to be judged, holds
+    the member for. Raises HitNotFound, Denied, WrongState.
     """
     hits, why = _to_judge(hit_ids, comment, actor)
     members = _members_of(hits)
     for hit in hits:
         _judge(hit, HitState.DISMISSED, why, actor)
+    for hit in hits:  # all are judged by now: none of them holds anybody for another
         member = members[hit.balance_id]
         before = _facts(member)
-        member.locked = max(member.locked - hit.points_locked, 0)
-        if (heir := _still_open(hit)) is None:
-            member.fraud_flags = [flag for flag in member.fraud_flags if flag not in hit.flagged]
-        else:
-            # Another hit is still to be judged: the flags stay for as long as that.
-            FraudHit.objects.filter(pk=heir.pk).update(flagged=[*heir.flagged, *hit.flagged])
-        _write(member, before, "points.unlocked" if hit.points_locked else "member.unflagged", why, actor)
+        _let_go(hit, member)
+        unlocked = member.locked < before["locked"]
+        _write(member, before, "points.unlocked" if unlocked else "member.unflagged", why, actor)
         _tell(hit, member, "fraud.dismissed", why)
     return hits
 
@@ -148,8 +146,19 @@ def _judge(hit: FraudHit, verdict: HitState, comment: str, actor: Actor) -> None
     record(actor, verb, hit, before={"status": before}, after=after, reason=comment)
 
 
-def _still_open(hit: FraudHit) -> FraudHit | None:
-    return FraudHit.objects.filter(balance=hit.balance_id, status=HitState.OPEN).order_by("pk").first()
+def _let_go(hit: FraudHit, member: Balance) -> None:
+    """Take off the member what a dismissed hit put on them, or have the next hit that is still open answer for it."""
+    still_open = FraudHit.objects.filter(balance=hit.balance_id, status=HitState.OPEN).order_by("pk")
+    if (heir := still_open.first()) is None:
+        member.fraud_flags = [flag for flag in member.fraud_flags if flag not in hit.flagged]
+    else:
+        FraudHit.objects.filter(pk=heir.pk).update(flagged=[*heir.flagged, *hit.flagged])
+    if CONFIRMED in member.fraud_flags:
+        return  # a person has locked all there is
+    if (heir := still_open.filter(rule__locks=True).first()) is None:
+        member.locked = max(member.locked - hit.points_locked, 0)
+    else:
+        FraudHit.objects.filter(pk=heir.pk).update(points_locked=heir.points_locked + hit.points_locked)
 
 
 def _facts(member: Balance) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from loyalty import access
 from loyalty.campaigns import approval, audience, moves, preview
-from loyalty.campaigns.definition import check
+from loyalty.campaigns.definition import check, require_not_over
 from loyalty.errors import (
     BudgetExhausted,
     CampaignHalted,
@@ -116,6 +116,8 @@ def launch_campaign(*, campaign_id: UUID, actor: Actor) -> Launched:
     CostGrew for an audience that costs more than was approved, BudgetExhausted, and what stands in the approval's way:
     NotAskedFor, QuorumIncomplete, RequestExpired, DigestMismatch.
     """
+    if Campaign.objects.filter(pk=campaign_id, status=CampaignState.RUNNING).exists():
+        return Launched.BEFORE
     if not moves.hold(campaign_id):
         return Launched.BUSY
     campaign, now = access.lock_campaign(campaign_id), database_clock()
@@ -125,7 +127,7 @@ def launch_campaign(*, campaign_id: UUID, actor: Actor) -> Launched:
         return Launched.NOTHING
     if campaign.program.status == ProgramState.SUSPENDED:
         raise ProgramSuspended(_("Program is suspended"))
-    _require_not_over(campaign, now)
+    require_not_over(campaign, now)
     check(campaign)
     request = gate.carry_out(approval.deed_of(campaign), actor=actor)
     figures = audience.freeze(campaign, at=now)
@@ -187,7 +189,7 @@ def refuse_launch(*, campaign_id: UUID, code: str, why: str, actor: Actor) -> Ca
 def _ask(campaign: Campaign, reason: str, actor: Actor) -> Asked:
     """Ask for approval of what the campaign would do now, unless people are asked for just what it was previewed as."""
     now = database_clock()
-    _require_not_over(campaign, now)
+    require_not_over(campaign, now)
     standing = None if campaign.status == CampaignState.DRAFT else gate.request_for(approval.deed_of(campaign))
     if standing is not None:
         return Asked(standing)
@@ -205,12 +207,4 @@ def _require(campaign: Campaign, *states: CampaignState) -> None:
         raise WrongState(
             format_lazy(_("The campaign is {state}."), state=campaign.state.label),
             status=campaign.status,
-        )
-
-
-def _require_not_over(campaign: Campaign, now: datetime) -> None:
-    if campaign.end_date is not None and campaign.end_date <= now:
-        raise CampaignOver(
-            format_lazy(_("The campaign's end was at {time}."), time=f"{campaign.end_date:%Y-%m-%d %H:%M %Z}"),
-            end_date=campaign.end_date,
         )

@@ -7,10 +7,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db.models.functions import Now
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from loyalty import access
-from loyalty.errors import NothingToDo, PointsInvalid, PointsShort
+from loyalty.errors import MemberFrozen, NothingToDo, PointsInvalid, PointsShort
 from loyalty.models import Balance
 from loyalty.reasons import said
 from opsconsole.core.actors import Actor
@@ -29,23 +30,30 @@ def freeze_members(
     """Freeze members: nothing is earned or redeemed by them until they are let go on; all or none.
 
     With `lock_all` their points are locked as well, as the runbook has it once fraud is confirmed. Who is frozen
-    already stays so; raises NothingToDo where that is so of everything, MemberNotFound and Denied.
+    already stays so; raises NothingToDo where that is so of everything, MemberNotFound, Denied, and PointsInvalid for
+    what is no flag.
     """
+    flags = _readable([flag]) if flag else []
 
     def freeze(member: Balance) -> None:
         member.is_frozen = True
         if lock_all:
             member.locked = member.points_balance
-        _flag(member, [flag] if flag else [])
+        _flag(member, flags)
 
     return _change(balance_ids, "loyalty.freeze_member", "member.frozen", reason, actor, freeze)
 
 
 @operation
 def unfreeze_members(*, balance_ids: Sequence[UUID], reason: str, unlock: bool = False, actor: Actor) -> list[Balance]:
-    """Let members earn and redeem again, with `unlock` all their points too; all or none."""
+    """Let members earn and redeem again, with `unlock` all their points too; all or none.
+
+    Raises MemberFrozen for one who was erased: their balance is closed for good.
+    """
 
     def unfreeze(member: Balance) -> None:
+        if member.erased_at is not None:
+            raise MemberFrozen(format_lazy(_("{member} is erased, and stays frozen."), member=member.user_id))
         member.is_frozen = False
         if unlock:
             member.locked = 0
@@ -82,9 +90,7 @@ def unlock_points(*, balance_id: UUID, points: int | None, reason: str, actor: A
 @operation
 def flag_members(*, balance_ids: Sequence[UUID], flags: Sequence[str], reason: str, actor: Actor) -> list[Balance]:
     """Put flags on members for whoever looks into them; all or none."""
-    wanted = [flag.strip() for flag in flags]
-    if not wanted or any(not 0 < len(flag) <= MAX_FLAG for flag in wanted):
-        raise PointsInvalid(_("A flag is 1 to 100 characters."), errors={"flags": [_("not a flag")]})
+    wanted = _readable(flags)
     return _change(
         balance_ids, "loyalty.freeze_member", "member.flagged", reason, actor, lambda member: _flag(member, wanted)
     )
@@ -126,6 +132,13 @@ def _change(
 
 def _facts(member: Balance) -> dict[str, Any]:
     return {"is_frozen": member.is_frozen, "locked": member.locked, "fraud_flags": list(member.fraud_flags)}
+
+
+def _readable(flags: Sequence[str]) -> list[str]:
+    wanted = [flag.strip() for flag in flags]
+    if not wanted or any(not 0 < len(flag) <= MAX_FLAG for flag in wanted):
+        raise PointsInvalid(_("A flag is 1 to 100 characters."), errors={"flags": [_("not a flag")]})
+    return wanted
 
 
 def _flag(member: Balance, flags: Sequence[str]) -> None:

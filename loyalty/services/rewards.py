@@ -21,6 +21,7 @@ from loyalty.states import EventType, RedemptionState
 from opsconsole.core.actors import Actor
 from opsconsole.core.operations import operation
 from opsconsole.core.outbox import emit
+from opsconsole.core.states import WrongState
 from opsconsole.core.texts import Text
 from opsconsole.journal.record import record
 
@@ -116,9 +117,14 @@ def redeem_reward(*, reward_id: UUID, user_id: str, ip_address: str | None = Non
 
 @operation
 def fulfil_redemption(*, redemption_id: UUID, actor: Actor) -> Redemption:
-    """Note that the member has what they redeemed; raises RedemptionNotFound, Denied, WrongState."""
+    """Note that the member has what they redeemed; raises RedemptionNotFound, Denied, WrongState.
+
+    WrongState also where the member has all of their points back, by a reversal of the transaction itself.
+    """
     redemption = access.redemption_for(actor, redemption_id, "loyalty.redeem_points")
     before = redemption.status
+    if redemption.state is RedemptionState.CLAIMED and _given_back(redemption) == redemption.points:
+        raise WrongState(_("Its points were given back: take the redemption back."), status=before)
     _move(redemption, RedemptionState.FULFILLED)
     record(actor, "redemption.fulfilled", redemption, before={"status": before}, after={"status": redemption.status})
     return redemption
@@ -133,9 +139,7 @@ def take_redemption_back(*, redemption_id: UUID, reason: str, actor: Actor) -> R
     redemption = access.redemption_for(actor, redemption_id, "loyalty.reverse_points")
     why, before = said(reason), redemption.status
     _move(redemption, RedemptionState.REVERSED)
-    # Some of the points may be back already: by a reversal of the transaction itself.
-    earlier = Transaction.objects.filter(reverses_id=redemption.transaction_id).aggregate(points=Sum("amount"))
-    back = redemption.points - int(earlier["points"] or 0)
+    back = redemption.points - _given_back(redemption)
     after = {"status": redemption.status, "points": back}
     record(actor, "redemption.taken_back", redemption, before={"status": before}, after=after, reason=why)
     member = redemption.balance
@@ -156,6 +160,12 @@ def take_redemption_back(*, redemption_id: UUID, reason: str, actor: Actor) -> R
 def _move(redemption: Redemption, state: RedemptionState) -> None:
     redemption.move_to(state)
     Redemption.objects.filter(pk=redemption.pk).update(status=redemption.status, updated_at=Now())
+
+
+def _given_back(redemption: Redemption) -> int:
+    """The points that are back already, by reversals of the transaction itself."""
+    reversals = Transaction.objects.filter(reverses_id=redemption.transaction_id)
+    return int(reversals.aggregate(points=Sum("amount"))["points"] or 0)
 
 
 def _require_sound(facts: Mapping[str, Any]) -> None:

@@ -149,7 +149,7 @@ def _require_sound(facts: Mapping[str, Any]) -> None:
         if facts[name] is not None and facts[name].year > LAST_YEAR:
             wrong[name] = [_("is too far away")]
     if facts["starts_at"] and facts["ends_at"] and facts["ends_at"] <= facts["starts_at"]:
-        wrong["ends_at"] = [_("must come after starts_at")]
+        wrong["ends_at"] = [_("must come after its beginning")]
     if wrong:
         raise PointsInvalid(_("This is no rule of earning."), errors=wrong)
 

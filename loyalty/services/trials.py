@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from loyalty import access
 from loyalty.campaigns import approval, audience, chunks, moves
 from loyalty.campaigns.chunks import Span
-from loyalty.campaigns.definition import check
+from loyalty.campaigns.definition import check, require_not_over
 from loyalty.errors import CampaignInvalid, MemberNotFound, NotTestable
 from loyalty.models import AudienceMember, Balance, Campaign, Chunk
 from loyalty.selectors import database_clock
@@ -44,20 +44,19 @@ def award_test(*, campaign_id: UUID, user_ids: Sequence[str], actor: Actor) -> l
     """Award named members of the segment for real, as the launch would; the launch then passes them over.
 
     Nobody else has agreed by then, so it is for two members of a campaign at most, and for ALONE points of a member in
-    a day, unless the launch is approved. Raises CampaignNotFound, Denied, WrongState, CampaignInvalid, SegmentInvalid,
-    MemberNotFound, NotTestable, and what the ledger refuses.
+    a day, unless the launch is approved. Raises CampaignNotFound, Denied, WrongState, CampaignOver, CampaignInvalid,
+    SegmentInvalid, MemberNotFound, NotTestable, and what the ledger refuses.
     """
     campaign = access.campaign_to_use(actor, campaign_id, "loyalty.launch_campaign")
+    _require_before_launch(campaign)  # whoever waits for one that runs keeps its workers from their next chunk
     moves.hold(campaign_id, wait=True)
     campaign.refresh_from_db()
-    if campaign.status not in (CampaignState.DRAFT, CampaignState.SCHEDULED):
-        raise WrongState(
-            format_lazy(_("The campaign is {state}; a test run comes before the launch."), state=campaign.state.label),
-            status=campaign.status,
-        )
+    _require_before_launch(campaign)
+    now = database_clock()
+    require_not_over(campaign, now)
     check(campaign)
     members = _members(campaign, user_ids, actor)
-    tested = _worth(campaign, members, database_clock())
+    tested = _worth(campaign, members, now)
     lowest = Chunk.objects.filter(campaign=campaign, no__lt=1).aggregate(no=Min("no"), first=Min("first_ordinal"))
     last = (1 if lowest["first"] is None else lowest["first"]) - 1
     span = Span((1 if lowest["no"] is None else lowest["no"]) - 1, last - len(tested) + 1, last)
@@ -70,6 +69,14 @@ def award_test(*, campaign_id: UUID, user_ids: Sequence[str], actor: Actor) -> l
     moves.tell(campaign, "campaign.tested", actor, after=after, members=len(tested))
     chunks.award(campaign, span, [])
     return tested
+
+
+def _require_before_launch(campaign: Campaign) -> None:
+    if campaign.status not in (CampaignState.DRAFT, CampaignState.SCHEDULED):
+        raise WrongState(
+            format_lazy(_("The campaign is {state}; a test run comes before the launch."), state=campaign.state.label),
+            status=campaign.status,
+        )
 
 
 def _members(campaign: Campaign, user_ids: Sequence[str], actor: Actor) -> list[Balance]:

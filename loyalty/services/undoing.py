@@ -16,12 +16,14 @@ from loyalty.errors import NothingToDo
 from loyalty.models import Campaign
 from loyalty.reasons import said
 from loyalty.services.awards import Turn
+from loyalty.states import CampaignState
 from loyalty.workers import Outcome, Worker, count_execution
 from opsconsole.core.actors import Actor
 from opsconsole.core.faults import crashpoint
 from opsconsole.core.operations import operation
 from opsconsole.core.states import WrongState
 from opsconsole.journal.record import record
+from opsconsole.journal.selectors import entries_of
 
 ON_THE_LEDGER: Final = "the campaign was undone"
 
@@ -95,7 +97,7 @@ def finish_undo(*, campaign_id: UUID, actor: Actor) -> Campaign:
     campaign = access.lock_campaign(campaign_id)
     if campaign.undone_at is not None or campaign.undo_asked_at is None or chunks.to_take_back(campaign) is not None:
         return campaign
-    moves.write(campaign, undone_at=Now(), failure="")
+    moves.write(campaign, undone_at=Now(), failure=_why_it_failed(campaign))
     found = report_of(campaign)
     after: dict[str, Any] = {
         "points_given": found.points_given,
@@ -107,6 +109,12 @@ def finish_undo(*, campaign_id: UUID, actor: Actor) -> Campaign:
     moves.tell(campaign, "campaign.undone", actor, after=after, **after)
     count_execution(Worker.CAMPAIGN_EXECUTOR, Outcome.SUCCEEDED)
     return campaign
+
+
+def _why_it_failed(campaign: Campaign) -> str:
+    """The reason for which the campaign has failed, which an undo that was broken off has written over; else none."""
+    failed = entries_of(campaign).filter(verb="campaign.failed").first()
+    return failed.content["reason"] if failed is not None and campaign.status == CampaignState.FAILED else ""
 
 
 def report_of(campaign: Campaign) -> Report:

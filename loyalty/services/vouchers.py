@@ -227,6 +227,11 @@ def note_wrong_code(*, user_id: str, actor: Actor) -> None:
 
     The last one that is allowed is journalled, once, and told to whoever listens.
     """
+    with connection.cursor() as cursor:
+        # One after the other: of many at once each would count the others out, and none would be the last one.
+        cursor.execute(
+            "select pg_advisory_xact_lock(hashtextextended('loyalty.misses' || chr(31) || %s, 0))", [actor.id]
+        )
     VoucherMiss.objects.create(caller=actor.id, user_id=user_id)
     of_member, of_caller = _misses(user_id, actor)
     if of_member == MISSES_PER_MEMBER or of_caller == MISSES_PER_CALLER:
@@ -268,7 +273,7 @@ def _require_sound(name: str, facts: dict[str, Any], valid_from: datetime | None
     if begins > now + LONGEST:
         wrong["valid_from"] = [_("is too far away")]
     if ends is not None and not max(begins, now) < ends <= now + LONGEST:
-        wrong["expires_at"] = [_("must lie in the future, after valid_from, and not too far away")]
+        wrong["expires_at"] = [_("must lie in the future, after the beginning, and not too far away")]
     if wrong:
         raise PointsInvalid(_("These vouchers cannot be issued."), errors=wrong)
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from loyalty.models import Balance, Program
 from loyalty.services import points, programs
@@ -48,3 +49,17 @@ def member(program: Program, marketing: Actor) -> Callable[..., Balance]:
         return Balance.objects.get(pk=posted.balance_id)
 
     return enrol
+
+
+@pytest.fixture
+def browse(person: Callable[..., Actor]) -> Callable[..., Client]:
+    """A browser with somebody logged in: `browse("ops_marketing")`."""
+
+    def log_in(name: str, *roles: str) -> Client:
+        client = Client()
+        user = person(name, *roles).user
+        assert user is not None
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return log_in

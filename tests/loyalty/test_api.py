@@ -97,6 +97,24 @@ def test_both_cases_come_in_and_camel_case_goes_out(post: Callable[..., Any], pr
     assert (wrong.status_code, list(wrong.json()["errors"])) == (400, ["points"])
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"spent": "0.50"}, "spent"),
+        ({"spent": "0"}, "spent"),
+        ({"spent": "9999999999999999.99"}, "spent"),
+        ({"points": 5, "userId": "user\n42"}, "userId"),
+        ({"points": 5, "userId": "user\u200b42"}, "userId"),
+    ],
+)
+def test_an_earn_that_is_refused_says_which_field_is_wrong(
+    post: Callable[..., Any], program: Program, body: dict[str, Any], field: str
+) -> None:
+    refused = post("ops_marketing", f"/api/programs/{program.pk}/earn", {"userId": "alice", **body})
+    assert (refused.status_code, list(refused.json()["errors"])) == (400, [field])
+    assert not Balance.objects.exists()
+
+
 def _at_once(calls: list[Callable[[], Any]]) -> list[Any]:
     def run(call: Callable[[], Any]) -> Any:
         try:

@@ -40,6 +40,8 @@ TABLES = (
     "transactions",
     "keys",
     "campaigns",
+    "campaign_audience",
+    "campaign_chunks",
     "vouchers",
     "voucher_batches",
     "tiers",
@@ -109,6 +111,9 @@ ATTACKS: list[tuple[str, str]] = [
     ("delete from loyalty_transactions where id = '{earned}'", "loyalty_transactions_append_only"),
     ("truncate loyalty_transactions", "loyalty_transactions_append_only"),
     (row("alice", "earn", 5, id="01000000-0000-7000-8000-000000000000"), "transaction_id_is_new"),
+    *((row("alice", "earn", 5, created_at=time), "transaction_is_of_the_past")
+      for time in ("infinity", "-infinity", "1969-12-31 23:59+00", "2999-01-01")),
+    *((row("alice", "earn", 5, actor=name), "transaction_names_its_maker") for name in ("marie", "")),
     (row("club", "earn", 5), "transaction_of_a_balance"),
     # 0 <= locked <= points_balance.
     ("update loyalty_balances set locked = 701 where id = '{alice}'", "points_cover_locked"),
@@ -116,6 +121,8 @@ ATTACKS: list[tuple[str, str]] = [
     (row("alice", "redeem", -501), "points_cover_locked"),
     (row("alice", "adjust", -501), "points_cover_locked"),
     (row("alice", "expire", -501), "points_cover_locked"),
+    *((f"update loyalty_balances set fraud_flags = '{odd}' where id = '{{alice}}'", "fraud_flags_are_a_list")
+      for odd in ("null", '"vip"', "{{}}")),
     # Points go the right way.
     (row("alice", "earn", -5), "points_go_the_right_way"),
     (row("alice", "redeem", 5), "points_go_the_right_way"),
@@ -130,6 +137,7 @@ ATTACKS: list[tuple[str, str]] = [
     (row("alice", "adjust", 998_951), "program_budget_exhausted"),
     ("update loyalty_programs set budget_limit = 1049 where id = '{club}'", "program_within_budget"),
     ("update loyalty_programs set budget_limit = 0 where id = '{club}'", "program_has_a_budget"),
+    ("update loyalty_programs set points_valid_months = 0 where id = '{club}'", "program_points_last_a_while"),
     ("update loyalty_programs set budget_spent = 0 where id = '{club}'", "loyalty_programs_kept"),
     ("update loyalty_programs set budget_reserved = 0 where id = '{club}'", "loyalty_programs_kept"),
     ("update loyalty_campaigns set points_reserved = 0 where id = '{campaign}'", "loyalty_campaigns_kept"),
@@ -147,6 +155,16 @@ ATTACKS: list[tuple[str, str]] = [
     # A campaign awards who is in its program, while it runs, and within what it has reserved.
     (row("carol", "bonus", 5, campaign_id="{campaign}"), "campaign_of_program"),
     (row("alice", "bonus", 51, campaign_id="{campaign}"), "campaign_within_reservation"),
+    *((f"update loyalty_campaigns set {column} = '{time}' where id = '{{campaign}}'", "campaign_dates_within_reach")
+      for column, time in (("end_date", "infinity"), ("start_date", "-infinity"), ("end_date", "9999-12-31"))),
+    # It keeps its program, whose budget is reserved, and each of its members is awarded once.
+    ("update loyalty_campaigns set program_id = '{shut}' where id = '{campaign}'", "campaign_stays"),
+    ("delete from loyalty_campaigns where id = '{campaign}'", "loyalty_campaigns_append_only"),
+    ("update loyalty_campaign_audience set balance_id = '{bob}'", "loyalty_campaign_audience_append_only"),
+    ("update loyalty_campaign_audience set points = 51", "loyalty_campaign_audience_append_only"),
+    ("delete from loyalty_campaign_audience", "loyalty_campaign_audience_append_only"),
+    ("delete from loyalty_campaign_chunks", "loyalty_campaign_chunks_append_only"),
+    ("update loyalty_campaign_chunks set no = no + 1", "loyalty_campaign_chunks_append_only"),
 ]  # fmt: skip
 
 

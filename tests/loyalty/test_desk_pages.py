@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from loyalty.admin.fraud_hits import FraudHitAdmin
 from loyalty.errors import FraudRuleInvalid
 from loyalty.fraud import detection, picture
 from loyalty.fraud.severity import Severity, limits_then
@@ -29,20 +30,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 Browse = Callable[..., Client]
 Member = Callable[..., Balance]
-
-
-@pytest.fixture
-def browse(person: Callable[..., Actor]) -> Browse:
-    """A browser with somebody logged in."""
-
-    def log_in(name: str) -> Client:
-        client = Client()
-        user = person(name).user
-        assert user is not None
-        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-        return client
-
-    return log_in
 
 
 @pytest.fixture
@@ -155,7 +142,9 @@ def test_the_picture_counts_window_by_window_up_to_the_hit(member: Member, looki
     assert (course.limit, len(course.values), Severity.of(15_001 / course.limit)) == (10_000, 28, Severity.LOW)
 
 
-def test_verdicts_by_mouse(browse: Browse, member: Member, looking: Callable[..., FraudRule]) -> None:
+def test_verdicts_by_mouse(
+    browse: Browse, member: Member, looking: Callable[..., FraudRule], monkeypatch: pytest.MonkeyPatch
+) -> None:
     alice, bob = member("alice", 20_000), member("bob", 20_000)
     for number in range(3):
         member(f"guest{number}", 11_000)
@@ -176,6 +165,14 @@ def test_verdicts_by_mouse(browse: Browse, member: Member, looking: Callable[...
     )
     form = clerk.get(led["Location"]).context["form"]
     assert {key for key, _label in form.fields["hits"].choices} == set(ticked)
+    with monkeypatch.context() as few:
+        few.setattr(FraudHitAdmin, "most_ticked", 1)
+        cut = clerk.post(
+            reverse("admin:loyalty_fraudhit_changelist"),
+            {"action": "dismiss_ticked", "_selected_action": ticked},
+            follow=True,
+        )
+    assert "At most 1 at a time: these are the first ones." in cut.content.decode()
     assert "2 hits are dismissed." in press(clerk, FraudHit, "dismiss-several", hits=ticked, comment="a fair")
     refused = press(clerk, FraudHit, "confirm-several", hits=[*ticked, str(of["guest2"].pk)], comment="late")
     assert "it cannot become confirmed" in refused

@@ -71,6 +71,29 @@ def test_what_the_ledger_says_of_a_purchase(
     assert (list(long_ago.trail), long_ago.program_was_busy) == ([], False)
 
 
+def test_an_id_that_is_a_piece_of_another_is_not_that_one(
+    member: Callable[..., Balance], dispute: Callable[..., Dispute], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member("alice", 100, key="order-10")
+    member("bob", 70, key="till-7:order-12:retry", origin_txn_id="order-12")
+    opened = dispute("order-1")
+    assert answer_to(opened) is Answer.NEVER_SEEN
+    found = evidence.find(opened.balance, "order-1", timezone.now())
+    assert [one.idempotency_key for one in found.movements] == [
+        "till-7:order-12:retry",
+        "order-10",
+    ]  # shown, all the same
+    # However many there are, they do not hide the one that counts.
+    member("alice", 30, origin_txn_id="order-1")
+    member("bob", 5, key="order-13")
+    monkeypatch.setattr(evidence, "MOST", 1)
+    assert answer_to(opened) is Answer.AWARDED
+    # Letters that mean something in a pattern mean nothing here.
+    member("bob", 5, key="till-7:ord.r+(1):retry")
+    assert answer_to(dispute("ord.r+(1)")) is Answer.TO_ANOTHER
+    assert answer_to(dispute("rd.r+(1)")) is Answer.NEVER_SEEN
+
+
 def test_it_ends_in_an_adjustment(dispute: Callable[..., Dispute], marketing: Actor) -> None:
     opened = dispute()
     with pytest.raises(DisputeOpen):
@@ -89,7 +112,9 @@ def test_it_ends_in_an_adjustment(dispute: Callable[..., Dispute], marketing: Ac
         with pytest.raises(WrongState):
             again()
     assert Balance.objects.get().points_balance == 600
-    assert dispute().status == "open"  # a new one, once the first has ended
+    claimed_again = dispute()
+    assert claimed_again.status == "open"  # a new one, once the first has ended
+    assert answer_to(claimed_again) is Answer.AWARDED  # and whoever judges it sees that the purchase was made good
 
 
 def test_a_large_one_takes_two_teams_and_stays_open_until_then(

@@ -42,6 +42,19 @@ def type_in(
     return run
 
 
+def test_a_flag_that_is_none_freezes_nobody(
+    member: Callable[..., Balance], type_in: Callable[..., tuple[int, str]]
+) -> None:
+    alice = member("alice", 500)
+    about = ("alice", "--program", "Club", "--reason", "fraud alert")
+    for flag in ("x" * 101, "  "):
+        code, told = type_in("loyalty_freeze", *about, "--flag", flag)
+        assert (code, "points_invalid: A flag is 1 to 100 characters." in told) == (1, True)
+    alice.refresh_from_db()
+    assert (alice.is_frozen, alice.fraud_flags) == (False, [])
+    assert not Entry.objects.filter(verb="member.frozen").exists()
+
+
 def test_a_shell_freezes_and_nothing_else(
     member: Callable[..., Balance], type_in: Callable[..., tuple[int, str]], program: Program
 ) -> None:
@@ -85,6 +98,9 @@ def test_suspending_takes_two_teams(
     code, told = type_in(*suspend, as_user="ops_marketing")
     request = told.splitlines()[0]
     assert (code, "ops_marketing, finance_ops have to agree" in told) == (0, True)
+    assert told.splitlines()[-1] == (
+        f"manage.py loyalty_suspend {program.pk} --reason 'fraud spike' --approval {request} --as ops_marketing"
+    )
     program.refresh_from_db()
     assert program.status == "active"
     assert type_in(*suspend, "--approval", request, as_user="ops_marketing")[0] == 1

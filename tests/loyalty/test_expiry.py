@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
@@ -187,6 +190,31 @@ def test_a_run_that_is_cut_off_goes_on(program: Program, move: Move, monkeypatch
     assert expire(program) == Expired(2, 200)
     assert Balance.objects.aggregate(points=Sum("points_balance"))["points"] == 0
     assert Entry.objects.filter(verb="points.expired").count() == 3
+
+
+def test_two_runs_that_end_together_write_what_is_owed_once(
+    program: Program, move: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move("alice", "earn", 70, ago(10))
+    added_up, gate = working.liability, threading.Barrier(2)
+
+    def together(program: Program, as_of: datetime) -> Any:
+        months = added_up(program, as_of)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            gate.wait(1)  # both have added up by now, if both can
+        return months
+
+    def end(_run: int) -> int:
+        try:
+            found = expiry.finish_expiry(program_id=program.pk, as_of=timezone.now(), expired=Expired(), actor=TESTER)
+            return sum(month.points for month in found)
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(working, "liability", together)
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(end, range(2))) == [70, 70]
+    assert Liability.objects.get().points == 70
 
 
 def test_locked_points_and_frozen_members_stay_until_they_can_be_spent(

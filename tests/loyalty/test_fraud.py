@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -259,6 +262,77 @@ def test_two_hits_of_one_member_share_their_flags(
     assert alice.fraud_flags == []
 
 
+@pytest.fixture
+def two_hits(member: Callable[..., Balance], looking: Callable[..., FraudRule]) -> Callable[..., list[FraudHit]]:
+    """Alice, who has earned and redeemed too often: a hit of each rule, the first of which has put all on her."""
+
+    def look(**changes: Any) -> list[FraudHit]:
+        alice = member("alice", 500)
+        earns(alice, 1, 20_000, ago(hours=1))
+        happened([(alice.pk, "redeem", -5, ago(minutes=minute), None) for minute in range(1, 12)])
+        for code in ("frequent_earner", "frequent_redeemer"):
+            fraud.look_for(rule_id=looking(code, **changes).pk, as_of=NOON, actor=jobs.FRAUD)
+        return list(FraudHit.objects.order_by("pk"))
+
+    return look
+
+
+def test_both_hits_of_a_member_dismissed_in_one_go(two_hits: Callable[..., list[FraudHit]], risk: Actor) -> None:
+    hits = two_hits(locks=True)
+    fraud.dismiss_hits(hit_ids=[hit.pk for hit in hits], comment="fine", actor=risk)
+    alice = Balance.objects.get()
+    assert (alice.locked, alice.fraud_flags) == (0, [])
+
+
+def test_what_another_hit_is_locked_for_stays_locked(two_hits: Callable[..., list[FraudHit]], risk: Actor) -> None:
+    first, second = two_hits(locks=True)
+    assert (first.points_locked, second.points_locked) == (20_445, 0)
+    fraud.dismiss_hits(hit_ids=[first.pk], comment="fine", actor=risk)
+    assert Balance.objects.get().locked == 20_445
+    assert not Entry.objects.filter(verb="points.unlocked").exists()
+    fraud.dismiss_hits(hit_ids=[second.pk], comment="fine", actor=risk)
+    assert Balance.objects.get().locked == 0
+
+
+def test_a_rule_that_locks_nothing_keeps_nothing_locked(two_hits: Callable[..., list[FraudHit]], risk: Actor) -> None:
+    first, second = two_hits(locks=True)
+    fraud_rules.change_fraud_rule(rule_id=second.rule_id, changes={"locks": False}, reason="ours", actor=risk)
+    fraud.dismiss_hits(hit_ids=[first.pk], comment="fine", actor=risk)
+    assert Balance.objects.get().locked == 0
+
+
+def test_confirmed_fraud_stays_locked_whatever_else_is_dismissed(
+    two_hits: Callable[..., list[FraudHit]], risk: Actor
+) -> None:
+    first, second = two_hits(locks=True)
+    fraud.confirm_hits(hit_ids=[second.pk], comment="stolen card", actor=risk)
+    fraud.dismiss_hits(hit_ids=[first.pk], comment="not this", actor=risk)
+    alice = Balance.objects.get()
+    assert (alice.is_frozen, alice.locked, alice.fraud_flags) == (True, alice.points_balance, ["confirmed_fraud"])
+
+
+def test_two_who_judge_hits_of_one_member_do_not_wait_for_each_other(
+    two_hits: Callable[..., list[FraudHit]], risk: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hits, seen, gate = two_hits(), fraud._members_of, threading.Barrier(2)
+
+    def together(hits: Any) -> Any:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            gate.wait(1)  # both have their hit by now, if both can
+        return seen(hits)
+
+    def dismiss(hit: FraudHit) -> str:
+        try:
+            return fraud.dismiss_hits(hit_ids=[hit.pk], comment="fine", actor=risk)[0].status
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(fraud, "_members_of", together)
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(dismiss, hits)) == ["dismissed", "dismissed"]
+    assert Balance.objects.get().fraud_flags == []
+
+
 def test_a_verdict_that_nobody_gives_is_asked_for_once(
     member: Callable[..., Balance], looking: Callable[..., FraudRule]
 ) -> None:
@@ -301,6 +375,11 @@ def test_no_rule_looks_before_somebody_saw_what_it_would_hit(
     assert not FraudHit.objects.exists()
     assert not Balance.objects.exclude(fraud_flags=[]).exists()
     fraud_rules.switch_fraud_rule(rule_id=rule.pk, active=True, reason="three are right", actor=risk)
+    for slip in ("locks = true", """limits = limits || '{"max_earns": 1}'"""):
+        with pytest.raises(psycopg.errors.CheckViolation, match="is another version of it"):
+            connect_as("operator").execute(f"update loyalty_fraud_rules set {slip} where active")
+        with pytest.raises(psycopg.errors.CheckViolation, match="fraud_rule_tried_before_it_looks"):
+            connect_as("operator").execute(f"update loyalty_fraud_rules set {slip}, version = version + 1 where active")
     changed = fraud_rules.change_fraud_rule(
         rule_id=rule.pk, changes={"limits": {**rule.limits, "max_points": 30_000}}, reason="too many", actor=risk
     )

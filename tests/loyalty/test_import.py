@@ -367,6 +367,31 @@ class TestCommand:
         assert out.startswith("nothing loaded, 1 already there")
         assert "import_refused: 1 of 2 lines are refused, so nothing was loaded." in err
 
+    def test_does_not_write_what_is_wrong_over_the_file_itself(
+        self, write: Callable[..., Path], tmp_path: Path
+    ) -> None:
+        path, link = write(line(), "rubbish"), tmp_path / "errors.csv"
+        link.symlink_to(path)
+        before = path.read_bytes()
+        for errors in (path, link):
+            code, out, err = self.run(str(path), "--as", "ops_marketing", "--errors", str(errors))
+            assert (code, out) == (1, "")
+            assert f"file_refused: {errors} is the file to load: --errors takes another one." in err
+        assert path.read_bytes() == before
+        assert not Transaction.objects.exists()
+
+    def test_a_pipe_is_refused_before_it_is_read(self, tmp_path: Path) -> None:
+        pipe = tmp_path / "shop.txt"
+        os.mkfifo(pipe)
+        code, out, err = self.run(str(pipe), "--as", "ops_marketing")
+        assert (code, out) == (1, "")
+        assert f"file_refused: {pipe} is a pipe: save it as a file, since it is read twice." in err
+
+    def test_a_file_without_purchases_is_said_to_have_none(self, write: Callable[..., Path]) -> None:
+        code, out, err = self.run(str(write()), "--as", "ops_marketing")
+        assert (code, err) == (0, "")
+        assert out.startswith("0 loaded (0 points for 0), 0 already there, 0 skipped (no points), 0 refused in ")
+
     def test_needs_somebody_who_may(self, write: Callable[..., Path]) -> None:
         code, _, err = self.run(str(write(line())))
         assert code == 1

@@ -95,11 +95,13 @@ def test_reversals(db: psycopg.Connection[Any], member: Callable[..., Balance]) 
     [
         "update loyalty_balances set points_balance = 7",
         "update loyalty_balances set program_id = uuid7()",
+        "update loyalty_balances set id = uuid7()",
         "update loyalty_programs set budget_spent = 0",
         "update loyalty_programs set budget_limit = 50",
         "update loyalty_programs set status = 'closed'",
         "update loyalty_transactions set amount = amount * 2",
         "update loyalty_transactions set ip_address = '10.0.0.1'",
+        "update loyalty_transactions set ip_address = null",
         "delete from loyalty_transactions",
         "delete from loyalty_balances",
         "truncate loyalty_transactions",
@@ -107,12 +109,27 @@ def test_reversals(db: psycopg.Connection[Any], member: Callable[..., Balance]) 
     ],
 )
 def test_what_nobody_may_change(
-    statement: str, superuser: psycopg.Connection[Any], member: Callable[..., Balance]
+    statement: str,
+    superuser: psycopg.Connection[Any],
+    connect_as: Callable[[str], psycopg.Connection[Any]],
+    member: Callable[..., Balance],
 ) -> None:
-    member("alice", 100, key="k")
+    member("alice", 100, key="k", ip_address="203.0.113.7")
+    for whoever in (superuser, connect_as("ops_owner"), connect_as("ops_app")):
+        with pytest.raises((psycopg.errors.IntegrityError, psycopg.errors.InsufficientPrivilege)):
+            whoever.execute(statement)
+    superuser.execute("set role ops_owner")  # as a DBA who is no owner by name becomes one
     with pytest.raises(psycopg.errors.IntegrityError):
         superuser.execute(statement)
     assert points_of("alice") == 100
+
+
+def test_the_owner_moves_points_as_everybody_does(
+    connect_as: Callable[[str], psycopg.Connection[Any]], member: Callable[..., Balance]
+) -> None:
+    alice = member("alice", 100)
+    connect_as("ops_owner").execute(INSERT + f"values ('{alice.pk}', 'earn', 5)")
+    assert points_of("alice") == 105
 
 
 def test_rivals_in_bulk_and_singly_never_deadlock(member: Callable[..., Balance], program: Program) -> None:

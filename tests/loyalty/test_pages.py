@@ -16,20 +16,6 @@ from opsconsole.core.actors import Actor
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def browse(person: Callable[..., Actor]) -> Callable[..., Client]:
-    """A browser with somebody logged in."""
-
-    def log_in(name: str) -> Client:
-        client = Client()
-        user = person(name).user
-        assert user is not None
-        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-        return client
-
-    return log_in
-
-
 def page(client: Client, row: Program | Balance | Campaign | Transaction, name: str = "change") -> str:
     """The page of a row, or of one of its buttons."""
     url = reverse(f"admin:loyalty_{row._meta.model_name}_{name}", args=[str(row.pk)])
@@ -59,7 +45,7 @@ def test_an_adjustment_from_the_form_to_the_ledger(
     decide_request(request_id=asked.pk, approved=True, comments="", signature="", actor=finance)
     assert "carry-out" in page(marketing, alice)
     assert "carry-out" not in page(browse("finance_ops"), alice)
-    assert "The points are adjusted." in press(marketing, alice, "carry-out", typed="alice")
+    assert "The points are adjusted." in press(marketing, alice, "carry-out", typed="alice", request=str(asked.pk))
     alice.refresh_from_db()
     assert alice.points_balance == 20_500
     assert "carry-out" not in page(marketing, alice)

@@ -38,20 +38,6 @@ TESTER = SYSTEM("test")
 LONG_AGO = datetime(1997, 1, 5, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def browse(person: Callable[..., Actor]) -> Callable[..., Client]:
-    """A browser with somebody logged in."""
-
-    def log_in(name: str) -> Client:
-        client = Client()
-        user = person(name).user
-        assert user is not None
-        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-        return client
-
-    return log_in
-
-
 def url_of(row: Any, name: str = "change") -> str:
     return reverse(f"admin:loyalty_{row._meta.model_name}_{name}", args=[str(row.pk)])
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,26 @@ def test_the_same_key_gives_the_first_transaction(program: Program, marketing: A
     assert Balance.objects.get().points_balance == 100
     program.refresh_from_db()
     assert program.budget_spent == 100
+
+
+def test_each_movement_names_who_made_it(
+    member: Callable[..., Balance], program: Program, marketing: Actor, connect_as: Callable[[str], Any]
+) -> None:
+    alice = member("alice", 500)
+    points.redeem_points(program_id=program.pk, user_id="alice", points=100, actor=marketing)
+    points.adjust_points(balance_id=alice.pk, amount=5, reason="Ticket 1", actor=marketing)
+    earned = Transaction.objects.get(event_type="earn")
+    points.reverse_transaction(transaction_id=earned.pk, points=1, reason="returned goods", actor=marketing)
+    operator = connect_as("operator")
+    operator.execute("set ops.actor = 'somebody'; set ops.context = 'points.earn_points'")  # as anybody may say
+    operator.execute(
+        "insert into loyalty_transactions (balance_id, event_type, amount) values (%s, 'earn', 7)", [alice.pk]
+    )
+    told = operator.execute(
+        "select action, actor from loyalty_audit_logs where entity_type = 'transaction' order by created_at, id"
+    )
+    by_marketing = [(event, marketing.name) for event in ("earn", "redeem", "adjust", "reverse")]
+    assert told.fetchall() == [*by_marketing, ("earn", "operator")]
 
 
 def test_what_is_spent_earns_by_the_rate(program: Program, marketing: Actor, finance: Actor) -> None:

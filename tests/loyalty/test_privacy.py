@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from loyalty.errors import ErasureRefused, MemberNotFound
+from loyalty.errors import ErasureRefused, MemberFrozen, MemberNotFound
 from loyalty.jobs import vouchers as voucher_jobs
 from loyalty.models import Balance, Dispute, FraudHit, FraudRule, Program, Transaction, VoucherMiss
 from loyalty.privacy import files
@@ -67,7 +67,11 @@ def test_everything_in_one_file(alice: list[Balance], api: Callable[..., Any], m
 
 
 def test_erased_in_every_program(
-    alice: list[Balance], admin: Actor, marketing: Actor, member: Callable[..., Balance]
+    alice: list[Balance],
+    admin: Actor,
+    marketing: Actor,
+    member: Callable[..., Balance],
+    person: Callable[..., Actor],
 ) -> None:
     member("bob", 10, ip_address="203.0.113.9")
     opened = disputes.open_dispute(
@@ -89,6 +93,8 @@ def test_erased_in_every_program(
     assert not any("alice" in entry.body for entry in entries)
     with pytest.raises(MemberNotFound):
         privacy.erase_member(user_id="alice", reason="again", actor=admin)
+    with pytest.raises(MemberFrozen):
+        members.unfreeze_members(balance_ids=[here.pk], reason="why is it frozen?", actor=person("risk_manager"))
     again = points.earn_points(program_id=here.program_id, user_id="alice", points=5, actor=marketing)
     assert again.balance_id != here.pk  # whoever comes back is somebody new
 

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.core.management import call_command
+from rq import Queue
 
 from loyalty.books import digests
 from loyalty.books.reconcile import Reconciled, reconcile
@@ -24,6 +25,7 @@ from opsconsole.core.actors import SYSTEM, Actor
 from opsconsole.core.errors import Denied
 from opsconsole.core.metrics import registered
 from opsconsole.core.models import OutboxEvent
+from opsconsole.core.queue import redis_connection
 from opsconsole.core.tokens import create_token
 from opsconsole.journal.models import Entry
 
@@ -206,6 +208,8 @@ class TestDigests:
         [
             "update loyalty_transactions set amount = amount + 1 where amount = 300",
             "update loyalty_transactions set reason = 'another' where amount = 300",
+            "update loyalty_transactions set actor = 'somebody' where amount = 300",
+            "update loyalty_transactions set actor = null where amount = 300",
             "update loyalty_transactions set created_at = created_at - interval '1 second' where amount = 300",
             "update loyalty_transactions set balance_id = uuid7() where amount = 300",
             "update loyalty_transactions set idempotency_key = 'mine' where amount = 300",
@@ -322,3 +326,19 @@ def test_the_job_proves_once_a_day(history: Campaign) -> None:
     assert not books_not_since(verbs, timedelta(days=1))
     assert Entry.objects.filter(verb__in=["ledger.reconciled", "ledger.verified"]).count() == 2
     assert executions()["ledger_reconciler", "succeeded"] == 1
+
+
+def waiting_proofs() -> int:
+    return [job.func_name for job in Queue(connection=redis_connection()).jobs].count(jobs.PROVE)
+
+
+def test_a_ledger_that_was_verified_by_hand_is_no_proof_of_the_books(history: Campaign, auditor: Actor) -> None:
+    books.record_verification(outcome=digests.verify(), actor=auditor)
+    before = waiting_proofs()
+    jobs.wake_proof()
+    assert waiting_proofs() == before + 1
+    jobs.prove()
+    jobs.wake_proof()
+    assert waiting_proofs() == before + 1
+    assert Entry.objects.filter(verb="ledger.reconciled").count() == 1
+    assert Entry.objects.filter(verb="ledger.verified").count() == 1

@@ -119,6 +119,19 @@ def test_taken_back(reward: Callable[..., Reward], member: Callable[..., Balance
     assert sorted(verbs) == ["redemption.fulfilled", "redemption.taken_back"]
 
 
+def test_what_was_paid_back_is_not_handed_over(
+    reward: Callable[..., Reward], member: Callable[..., Balance], marketing: Actor
+) -> None:
+    member("alice", 250)
+    taken = rewards.redeem_reward(reward_id=reward(stock=5).pk, user_id="alice", actor=marketing)
+    points.reverse_transaction(transaction_id=taken.transaction_id, reason="broken cup", actor=marketing)
+    with pytest.raises(WrongState):
+        rewards.fulfil_redemption(redemption_id=taken.pk, actor=marketing)
+    assert (
+        rewards.take_redemption_back(redemption_id=taken.pk, reason="broken cup", actor=marketing).status == "reversed"
+    )
+
+
 def test_redeeming_and_taking_back_at_once(
     reward: Callable[..., Reward], member: Callable[..., Balance], marketing: Actor
 ) -> None:
@@ -250,6 +263,10 @@ def test_a_cap_holds_at_once(program: Program, marketing: Actor, api: Callable[.
         for _ in range(3)
     ]
     assert spent == [10, 5, 0]
+    back = Transaction.objects.filter(event_type="earn").order_by("pk")[0]
+    points.reverse_transaction(transaction_id=back.pk, points=4, reason="returned goods", actor=marketing)
+    again = points.earn_points(program_id=program.pk, user_id="alice", spent=Decimal(10), actor=marketing)
+    assert again.points == 4  # what was taken back was not earned
     client = api("ops_marketing")
     earn = f"/api/programs/{program.pk}/earn"
     for member in ("alice", "new"):  # points that are given as such are not cut, and nobody is enrolled for nothing

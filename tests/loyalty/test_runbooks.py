@@ -17,7 +17,7 @@ from django.utils import timezone
 from loyalty.models import Balance, Campaign, Program
 from loyalty.runbooks import DOMAIN
 from loyalty.runbooks.checks import TABLES
-from loyalty.services import awards, campaigns, launches, members, points, trials
+from loyalty.services import awards, campaigns, launches, members, points, programs, trials
 from opsconsole.approvals.services import decide_request
 from opsconsole.core.actors import SYSTEM, Actor
 from opsconsole.runbooks import library, running
@@ -145,14 +145,16 @@ def test_whoever_may_not_see_members_asks_nothing_of_them(
     assert "data-answer" not in page.content.decode()
 
 
-@pytest.fixture
-def browse(person: Callable[..., Actor]) -> Callable[..., Client]:
-    def make(name: str, *roles: str) -> Client:
-        client = Client()
-        client.force_login(person(name, *roles).user, "django.contrib.auth.backends.ModelBackend")
-        return client
-
-    return make
+def test_nor_is_told_whether_somebody_is_a_member(
+    program: Program, member: Callable[..., Balance], browse: Callable[..., Client]
+) -> None:
+    member("alice")
+    client = browse("trader")
+    for user_id in ("alice", "nobody"):
+        about = {"program_id": program.pk, "user_id": user_id}
+        page = client.get("/admin/runbooks/loyalty-emergency-freeze/", about).content.decode()
+        assert "There is nothing with these values" not in page
+        assert page.count("You may not see members.") == 2  # to freeze them, to lock their points
 
 
 @pytest.fixture
@@ -215,6 +217,16 @@ def test_before_and_after_a_launch(
     assert "campaign.launched" in {row["topic"] for row in ask("campaign-webhooks", everybody, **about)}
 
 
+def test_what_a_test_run_has_given_is_not_asked_of_the_budget_again(
+    campaign: Campaign, program: Program, marketing: Actor, everybody: Actor
+) -> None:
+    trials.award_test(campaign_id=campaign.pk, user_ids=["alice"], actor=marketing)
+    campaigns.preview_campaign(campaign_id=campaign.pk, actor=marketing)
+    for limit, found in ((1_050, Standing.GOOD), (1_049, Standing.BAD)):  # 950 are spent, 100 are still to be given
+        programs.change_budget(program_id=program.pk, budget_limit=Decimal(limit), reason="cut", actor=marketing)
+        assert standing("within-budget", everybody, campaign_id=str(campaign.pk)) is found
+
+
 def test_stopping_one_member(member: Callable[..., Balance], marketing: Actor, everybody: Actor) -> None:
     alice = member("alice", 500)
     about = {"user_id": "alice", "program_id": str(alice.program_id)}
@@ -260,6 +272,20 @@ def test_a_budget(member: Callable[..., Balance], everybody: Actor, spent: int, 
     assert [row["remaining"] for row in nearly] == ([] if spent < 900_000 else [1_000_000 - spent])
     assert ask("budget-decision", everybody, **about)[0]["decision"] == decision
     assert [row["points_awarded"] for row in ask("spending-rate", everybody, **about)] == [spent]
+
+
+def test_a_budget_that_is_reserved_is_as_good_as_spent(
+    campaign: Campaign, program: Program, marketing: Actor, finance: Actor, everybody: Actor
+) -> None:
+    programs.change_budget(program_id=program.pk, budget_limit=Decimal(1_060), reason="cut", actor=marketing)
+    about, now = {"program_id": str(program.pk)}, timezone.now() - timedelta(seconds=1)
+    assert ask("budget-decision", everybody, **about)[0]["decision"] == "watch"
+    asked = launches.schedule_campaign(campaign_id=campaign.pk, start_date=now, actor=marketing)
+    decide_request(request_id=asked.request.pk, approved=True, comments="", signature="", actor=finance)
+    launches.launch_campaign(campaign_id=campaign.pk, actor=SYSTEM("campaign_executor"))
+    (told,) = ask("budget-decision", everybody, **about)
+    assert (told["remaining_pct"], told["reserved_pct"]) == (Decimal("19.81"), Decimal("18.87"))
+    assert told["decision"] == "act"
 
 
 def test_fraud(member: Callable[..., Balance], marketing: Actor, everybody: Actor) -> None:

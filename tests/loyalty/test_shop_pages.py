@@ -30,20 +30,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def browse(person: Callable[..., Actor]) -> Callable[..., Client]:
-    """A browser with somebody logged in."""
-
-    def log_in(name: str) -> Client:
-        client = Client()
-        user = person(name).user
-        assert user is not None
-        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-        return client
-
-    return log_in
-
-
-@pytest.fixture
 def batch(program: Program, marketing: Actor) -> VoucherBatch:
     """Five codes of ten points, two for a member."""
     made, _new = vouchers.issue_batch(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
@@ -13,7 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
@@ -35,6 +36,7 @@ from opsconsole.core.models import OutboxEvent
 from opsconsole.core.tokens import create_token
 from opsconsole.journal.models import Entry
 from tests.conftest import superuser_dsn
+from tests.faults.processes import wait_for
 from tests.loyalty.purchases import EXTRACT, customers_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -151,6 +153,39 @@ def test_up_at_once_and_down_after_grace(
     assert standing() == {"alice": "silver"}  # not lower than what is earned
     assert list(TierSnapshot.objects.order_by("created_at").values_list("move", flat=True)) == ["upgrade", "downgrade"]
     assert Balance.objects.get().tier_below_since is None
+
+
+def test_an_earn_that_waits_for_an_evaluation_has_the_tier_that_came_of_it(
+    program: Program, member: Callable[..., Balance], marketing: Actor, superuser: psycopg.Connection[Any]
+) -> None:
+    silver, gold = (
+        Tier.objects.create(program=program, name=name, rank=times, threshold=times, multiplier=times)
+        for name, times in (("silver", 2), ("gold", 3))
+    )
+    alice = member("alice", 500)
+    Balance.objects.update(tier=silver)
+
+    def waits() -> bool:
+        # Not asked in the transaction that holds the member: one sees the sessions as they were when it first looked.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "select exists(select from pg_stat_activity where datname = current_database()"
+                " and wait_event_type = 'Lock' and query like '%loyalty_move%')"
+            )
+            return bool(cursor.fetchone()[0])
+
+    def earn() -> int:
+        try:
+            return points.earn_points(program_id=program.pk, user_id="alice", spent=Decimal(10), actor=marketing).points
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with superuser.transaction():
+            superuser.execute("update loyalty_balances set tier_id = %s where id = %s", [gold.pk, alice.pk])
+            earning = pool.submit(earn)
+            wait_for("the earn to wait for the member", waits)
+        assert earning.result() == 30  # neither of the tier before, nor of none
 
 
 def test_grace_ends_when_the_tier_is_earned_again(
@@ -356,6 +391,10 @@ class TestDoors:
             "1 members: 0 went up, 0 went down, 0 are below their tier in grace",
             "1 members: 1 went up, 0 went down, 0 are below their tier in grace",
         ]
+        with pytest.raises(CommandError, match="'0001-01-01' is before 1970-01-01"):
+            call_command(
+                "loyalty_evaluate_tiers", "--program", "Club", "--as", "ops_marketing", "--as-of", "0001-01-01"
+            )
 
 
 class TestJobs:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -128,8 +130,9 @@ def test_what_cannot_be_issued_is_said_field_by_field(program: Program, marketin
 
 
 def test_the_command_issues_and_goes_on(
-    program: Program, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], api: Callable[..., Any]
-) -> None:
+    program: Program, marketing: Actor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    api: Callable[..., Any],
+) -> None:  # fmt: skip
     client = api("ops_marketing")
     monkeypatch.setenv("OPSCONSOLE_TOKEN", client._credentials["HTTP_AUTHORIZATION"].removeprefix("Bearer "))
     words = ["loyalty_issue_vouchers", "--program", "Club", "--name", "Fair", "--points", "5", "--count", "30"]
@@ -139,6 +142,12 @@ def test_the_command_issues_and_goes_on(
     assert "30 codes in batch" in said
     assert "nothing was added" in said
     assert Voucher.objects.count() == 30
+    vouchers.withdraw_batch(batch_id=VoucherBatch.objects.get().pk, reason="the fair is off", actor=marketing)
+    with pytest.raises(SystemExit) as ended:
+        call_command(*words, "--as", "ops_marketing")
+    told = capsys.readouterr()
+    assert (ended.value.code, told.out) == (1, "")
+    assert "Fair was withdrawn: none of its 30 codes counts." in told.err
 
 
 # --- redeeming ------------------------------------------------------------------------------------------------------
@@ -236,6 +245,22 @@ def test_guessing_has_to_wait(
     assert knock("bob", good).status_code == 201  # whoever else comes by the same caller
     assert Entry.objects.filter(verb="voucher.guessed").count() == 1
     assert OutboxEvent.objects.filter(topic="voucher.guessed").count() == 1
+
+
+def test_who_guesses_at_once_is_noticed_too(marketing: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vouchers, "MISSES_PER_MEMBER", 3)
+    vouchers.note_wrong_code(user_id="alice", actor=marketing)
+    counted, gate = vouchers._misses, threading.Barrier(2)
+
+    def together(user_id: str, actor: Actor) -> tuple[int, int]:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            gate.wait(1)  # both are noted by now, if both can
+        return counted(user_id, actor)
+
+    monkeypatch.setattr(vouchers, "_misses", together)
+    at_once(*[lambda: vouchers.note_wrong_code(user_id="alice", actor=marketing)] * 2)
+    assert VoucherMiss.objects.count() == 3  # no more are looked at
+    assert Entry.objects.filter(verb="voucher.guessed").count() == 1
 
 
 def test_the_ledger_has_the_last_word(batch: Callable[..., VoucherBatch], marketing: Actor) -> None:

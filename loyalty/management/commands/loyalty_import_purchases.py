@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,10 @@ from loyalty import access
 from loyalty.importing.files import COLUMNS, PurchaseFile
 from loyalty.services import purchases
 from loyalty.services.purchases import Source, Totals
-from opsconsole.core.commands import ConsoleCommand
-from opsconsole.core.errors import DomainError
-from opsconsole.core.importing import ImportBar, ImportReport
+from opsconsole.core.importing import ImportCommand, ImportReport
 
 
-class Command(ConsoleCommand):
+class Command(ImportCommand[Totals]):
     """Loads the good lines of a file, says of every other why not, and ends with 0 only if none was refused."""
 
     help = (
@@ -48,40 +45,15 @@ class Command(ConsoleCommand):
         actor.require(purchases.PERMISSION, program)  # before the file is opened
         file = PurchaseFile(options["file"], until=timezone.now())
         load = purchases.import_purchases_whole if options["atomic"] else purchases.import_purchases
-        with ExitStack() as stack:
-            report = ImportReport(stack, options["errors"], Totals())
-            source = Source(options["source"] or file.source, file.path.name, file.head())
-            bar = stack.enter_context(ImportBar(self.console, file))
+        source = Source(options["source"] or file.source, file.path.name, file.head())
+        begin = partial(load, program_id=program.pk, lines=file, source=source, actor=actor)
+        self.load(file, begin, Totals(), errors=options["errors"], atomic=options["atomic"])
 
-            def follow(totals: Totals) -> None:
-                report.totals = totals
-                bar.follow(totals)
-
-            try:
-                load(
-                    program_id=program.pk,
-                    lines=file,
-                    source=source,
-                    on_bad=report.refuse,
-                    on_progress=follow,
-                    actor=actor,
-                )
-            except DomainError as error:
-                report.failure = error
-        self._tell(report, atomic=options["atomic"])
-        if report.failure is not None:
-            raise report.failure
-        if report.totals.refused:
-            sys.exit(1)
-
-    def _tell(self, report: ImportReport[Totals], *, atomic: bool) -> None:
-        report.tell(self.stderr)
+    def summary(self, report: ImportReport[Totals], *, undone: bool) -> str:
+        """The lines, and the points that they gave."""
         totals = report.totals
-        if not totals.lines:
-            return
-        undone = atomic and report.failure is not None
         loaded = f"{totals.loaded:,} loaded ({totals.points:,} points for {totals.paid:,})"
-        self.stdout.write(
+        return (
             f"{'nothing loaded' if undone else loaded}, {totals.known:,} already there, {totals.skipped:,} skipped (no"
             f" points), {totals.refused:,} refused in {report.seconds:.1f} s"
             f" ({totals.lines / report.seconds:,.0f} lines/s)"

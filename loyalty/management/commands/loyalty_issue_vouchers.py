@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError
 from datetime import UTC, datetime
@@ -48,7 +49,7 @@ class Command(ConsoleCommand):
             expires_at=options["expires_at"],
             actor=actor,
         )
-        if not new and batch.is_made:
+        if not new and batch.is_made and batch.withdrawn_at is None:
             self.stdout.write(f"{batch.name}: all {batch.count:,} codes were made before; nothing was added.")
             return
         started, had = time.perf_counter(), batch.made
@@ -58,6 +59,9 @@ class Command(ConsoleCommand):
             while not batch.is_made and batch.withdrawn_at is None:
                 batch = vouchers.make_codes(batch_id=batch.pk, actor=actor)
                 bar.update(task, completed=batch.made)
+        if batch.withdrawn_at is not None:
+            self.stderr.write(f"{batch.name} was withdrawn: none of its {batch.made:,} codes counts.")
+            sys.exit(1)
         seconds = time.perf_counter() - started
         self.stdout.write(f"{batch.name}: {batch.made:,} codes in batch {batch.pk}, {seconds:.1f} s.")
 

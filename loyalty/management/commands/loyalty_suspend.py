@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import ArgumentParser
 from typing import Any
 from uuid import UUID
@@ -37,7 +38,10 @@ class Command(ConsoleCommand):
         )
         if isinstance(answer, Asked):
             self.stderr.write(f"Nothing is stopped yet: {', '.join(answer.roles)} have to agree. Then, as you:")
-            self.stderr.write(f"manage.py loyalty_suspend {program.pk} --reason R --approval {answer.request.pk}")
+            again = ["loyalty_suspend", str(program.pk), "--reason", options["reason"]]
+            again += ["--approval", str(answer.request.pk)]
+            again += ["--as", options["as_user"]] if options["as_user"] else []
+            self.stderr.write(f"manage.py {shlex.join(again)}")
             self.stdout.write(str(answer.request.pk))
             return
         self.stdout.write(f"{answer.name} is {answer.status}.")

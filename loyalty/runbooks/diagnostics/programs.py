@@ -94,8 +94,8 @@ DECISION: Final = Diagnostic(
     sql="""
         select name, round((budget_limit - budget_spent) / budget_limit * 100, 2) as remaining_pct,
                round(budget_reserved / budget_limit * 100, 2) as reserved_pct,
-               case when (budget_limit - budget_spent) / budget_limit < 0.05 then 'act'
-                    when (budget_limit - budget_spent) / budget_limit <= 0.10 then 'prepare'
+               case when (budget_limit - budget_spent - budget_reserved) / budget_limit < 0.05 then 'act'
+                    when (budget_limit - budget_spent - budget_reserved) / budget_limit <= 0.10 then 'prepare'
                     else 'watch' end as decision
         from loyalty_programs
         where id = %(program_id)s

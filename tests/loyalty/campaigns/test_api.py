@@ -111,6 +111,20 @@ def test_what_is_wrong_is_said_by_field(desk: Desk, api: Callable[..., APIClient
     assert fresh(campaign).preview is None
 
 
+@pytest.mark.parametrize("segment", ["all", "", 0, False, [], ["ab"], [["and", []]], None])
+def test_what_is_no_segment_is_not_taken_for_everybody(desk: Desk, api: Callable[..., APIClient], segment: Any) -> None:
+    body = {
+        "programId": str(desk.program.pk),
+        "name": "Spring",
+        "bonusPoints": 10,
+        "startDate": "2027-03-20T08:00:00Z",
+        "targetSegment": segment,
+    }
+    answer = api("ops_marketing").post("/api/campaigns", body, format="json")
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["targetSegment"]), answer.content
+    assert not Campaign.objects.exists()
+
+
 def test_the_same_request_under_a_key_schedules_once(desk: Desk, api: Callable[..., APIClient]) -> None:
     campaign, marketing = desk.draft(), api("ops_marketing")
     answers = [

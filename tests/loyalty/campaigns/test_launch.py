@@ -70,6 +70,7 @@ def test_nothing_is_launched_without_approval(desk: Desk) -> None:
     desk.approve(asked)
     done = execute(campaign)
     assert (done.status, done.failure, done.users_awarded) == ("completed", "", 25)
+    assert set(Transaction.objects.values_list("actor", flat=True)) == {jobs.EXECUTOR.name}
     asked.request.refresh_from_db()
     assert asked.request.status == "consumed"
 

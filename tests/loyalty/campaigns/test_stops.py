@@ -92,6 +92,18 @@ def test_stopped_while_a_chunk_is_under_way(
     assert_books_agree(desk.program)
 
 
+def test_a_reservation_that_somebody_drew_on_by_hand_says_so(desk: Desk, psql: psycopg.Connection[Any]) -> None:
+    campaign = desk.launched()
+    psql.execute(
+        "insert into loyalty_transactions (balance_id, event_type, amount, campaign_id)"
+        " select id, 'bonus', 10, %s from loyalty_balances limit 1",
+        [campaign.pk],
+    )
+    broken = execute(campaign)
+    assert (broken.status, broken.users_awarded) == ("running", 21)
+    assert broken.failure == "More would be awarded than the campaign has reserved."
+
+
 def test_suspended_between_chunks(desk: Desk) -> None:
     campaign = desk.launched()
     awards.award_chunk(campaign_id=campaign.pk, actor=TESTER)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from loyalty.campaigns import checklist
-from loyalty.errors import BudgetExhausted, CampaignInvalid, MemberNotFound, NotTestable
+from loyalty.errors import BudgetExhausted, CampaignInvalid, CampaignOver, MemberNotFound, NotTestable
 from loyalty.jobs import campaigns as jobs
 from loyalty.models import Balance, Chunk, Program, Skip, Transaction
 from loyalty.services import campaigns, members, trials, undoing
@@ -55,6 +57,13 @@ def test_tested_members_are_passed_over_at_the_launch(desk: Desk, by_tens: None)
     assert_books_agree(desk.program)
 
 
+def test_nobody_is_awarded_after_the_end(desk: Desk) -> None:
+    over = desk.draft(start_date=timezone.now() - timedelta(days=2), end_date=timezone.now() - timedelta(days=1))
+    with pytest.raises(CampaignOver):
+        try_on(desk, over, "m1")
+    assert not Transaction.objects.exists()
+
+
 def test_who_cannot_be_awarded_in_a_test(desk: Desk, member: Callable[..., Balance]) -> None:
     campaign = desk.draft(target_segment={"<": [{"var": "points_balance"}, 100]})
     member("rich", 500)
@@ -90,6 +99,12 @@ def test_nobody_gives_much_away_by_testing(desk: Desk) -> None:
     desk.approve(desk.schedule(large))
     try_on(desk, large, "m1")
     assert Balance.objects.get(user_id="m1").points_balance == 16_001
+    asked = desk.schedule(left := desk.draft(name="left", bonus_points=10_002))
+    desk.approve(asked)
+    assert desk.finance.user is not None
+    desk.finance.user.groups.clear()  # nobody has agreed any more, though the request is not counted again yet
+    with pytest.raises(NotTestable):
+        try_on(desk, left, "m3")
     dear = desk.draft(name="dear", bonus_points=9_000)
     Program.objects.filter(pk=desk.program.pk).update(budget_limit=20_000)
     with pytest.raises(BudgetExhausted):

@@ -1,8 +1,8 @@
-"""A campaign of a million members, launched and awarded by the real worker, beside bare SQL on tables with the same
+"""A campaign of a million members, launched and awarded by two real workers, beside bare SQL on tables with the same
 columns and indexes and without a rule: one INSERT ... SELECT and one UPDATE in one transaction.
 
-The worker's time is from the word that wakes it to the campaign's end: the launch with its frozen audience, a hundred
-chunks with a journal entry each, and the end. The floor is taken before and after, and what counts is their mean.
+The workers' time is from the word that wakes one of them to the campaign's end: the launch with its frozen audience, a
+hundred chunks with a journal entry each, and the end. The floor is taken before and after; what counts is their mean.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from statistics import mean
 
@@ -30,6 +30,7 @@ from opsconsole.core.models import WorkerHeartbeat
 
 MEMBERS = 1_000_000
 POINTS = 10
+WORKERS = 2  # as many as `make up` runs
 PATIENCE = 600.0  # seconds
 AGAIN = "make bench ARGS=loyalty_campaign"
 
@@ -57,10 +58,10 @@ def run(*, scale: float) -> list[Figure]:
     return [
         Figure(
             f"campaign of {of}, from the word to its end", done, freezing + awarding, "s", "frozen and awarded, bare",
-            0.6, AGAIN, lower_is_better=True, target=25.0,
+            0.66, AGAIN, lower_is_better=True, target=25.0,
         ),
         Figure(
-            f"campaign of {of}, awarded", done - frozen, awarding, "s", "bare INSERT ... SELECT and UPDATE", 0.6,
+            f"campaign of {of}, awarded", done - frozen, awarding, "s", "bare INSERT ... SELECT and UPDATE", 0.66,
             AGAIN, lower_is_better=True,
         ),
         Figure(
@@ -133,7 +134,9 @@ def _agreed_to(program: Program, members: int) -> Campaign:
 
 def _carried_out(campaign: Campaign) -> tuple[float, float]:
     """Seconds from waking the worker until the audience is frozen, and until the campaign is completed."""
-    with process("manage.py", "worker", "campaigns"):
+    with ExitStack() as workers:
+        for _ in range(WORKERS):
+            workers.enter_context(process("manage.py", "worker", "campaigns"))
         _until(_alive)
         started = time.perf_counter()
         launches.request_execution(campaign_id=campaign.pk, actor=person("ops_marketing"))
@@ -147,7 +150,7 @@ def _carried_out(campaign: Campaign) -> tuple[float, float]:
 
 
 def _alive() -> bool:
-    return WorkerHeartbeat.objects.filter(queues__contains="campaigns").exists()
+    return WorkerHeartbeat.objects.filter(queues__contains="campaigns").count() >= WORKERS
 
 
 def _status(campaign: Campaign) -> str:

@@ -188,14 +188,17 @@ def api(person: Callable[..., Actor]) -> Callable[..., APIClient]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say plainly what this machine could not run."""
-    skipped = terminalreporter.stats.get("skipped", [])
-    if not skipped:
-        return
-    terminalreporter.section("not run on this machine")
-    for report in skipped:
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        terminalreporter.write_line(f"{report.nodeid}: {reason.removeprefix('Skipped: ')}")
+    """Say plainly what this machine could not run, and why what was tried twice had failed."""
+    if again := terminalreporter.stats.get("rerun", []):
+        terminalreporter.section("failed, and was tried again")
+        for report in again:
+            terminalreporter.write_line(f"{report.nodeid} ({report.when}):")
+            terminalreporter.write_line(report.longreprtext[-4000:])
+    if skipped := terminalreporter.stats.get("skipped", []):
+        terminalreporter.section("not run on this machine")
+        for report in skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            terminalreporter.write_line(f"{report.nodeid}: {reason.removeprefix('Skipped: ')}")
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

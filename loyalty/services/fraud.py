@@ -97,11 +97,12 @@ def dismiss_hits(*, hit_ids: Sequence[UUID], comment: str, actor: Actor) -> list
 
 @operation
 def remind_of_overdue(*, actor: Actor) -> int:
-    """Tell of hits that nobody has judged in time, each once; how many there were."""
+    """Tell of hits that nobody has judged in time, each once; how many there were. One being judged now is passed."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "update loyalty_fraud_hits set reminded_at = now()"
-            " where status = 'open' and due_at < now() and reminded_at is null"
+            "with overdue as (select id from loyalty_fraud_hits"
+            "   where status = 'open' and due_at < now() and reminded_at is null order by id for update skip locked)"
+            " update loyalty_fraud_hits set reminded_at = now() where id in (select id from overdue)"
         )
         overdue: int = cursor.rowcount
     if overdue:

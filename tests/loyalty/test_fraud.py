@@ -350,6 +350,19 @@ def test_a_verdict_that_nobody_gives_is_asked_for_once(
     assert OutboxEvent.objects.filter(topic="fraud.overdue").count() == 1
 
 
+def test_a_reminder_passes_a_hit_that_is_being_judged(
+    two_hits: Callable[..., list[FraudHit]], superuser: psycopg.Connection[Any]
+) -> None:
+    judged, other = two_hits()
+    FraudHit.objects.update(due_at=timezone.now() - timedelta(minutes=1))
+    with superuser.transaction():
+        superuser.execute("select from loyalty_fraud_hits where id = %s for update", [judged.pk])
+        jobs.remind_of_verdicts()  # neither waits nor keeps what the verdict will need
+        assert list(FraudHit.objects.filter(reminded_at__isnull=False)) == [other]
+    jobs.remind_of_verdicts()
+    assert not FraudHit.objects.filter(reminded_at__isnull=True).exists()
+
+
 # --- rules ----------------------------------------------------------------------------------------------------------
 
 

@@ -24,6 +24,7 @@ from opsconsole.core.errors import Invalid, RuleBroken, Unavailable
 
 LIVE = ("queued", "running", "paused")
 PATIENCE = 600.0  # seconds a run may take in a demonstration
+SEALED_WITHIN = 60.0  # seconds until an entry is under a seal; one or two, unless the machine is busy
 LOOK_EVERY = 0.25
 JOURNAL_LINES = 12
 
@@ -178,7 +179,7 @@ class Command(ConsoleCommand):
 
     def proof_of(self, auditor: Caller, entry: str) -> dict[str, Any]:
         """The inclusion proof of an entry, once it is sealed."""
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + SEALED_WITHIN
         while True:
             try:
                 proof: dict[str, Any] = auditor.get(f"/api/journal/{entry}/proof")

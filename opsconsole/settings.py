@@ -144,6 +144,12 @@ BACKUP_SCRATCH = _database("BACKUP_SCRATCH_URL", env("BACKUP_SCRATCH_URL", defau
 DB_APP_ROLE = DATABASES["default"]["USER"]
 DB_OWNER_ROLE = DATABASE_OWNER["USER"]
 DB_OPERATOR_ROLE = env("DB_OPERATOR_ROLE", default="operator")
+OPS_PGBOUNCER = env.bool("OPS_PGBOUNCER", default=False)  # transaction pooling: nothing outlives a transaction
+if OPS_PGBOUNCER:
+    if not env("DATABASE_DIRECT_URL", default=""):
+        _stop("OPS_PGBOUNCER needs DATABASE_DIRECT_URL, past the pooler: the scheduler leads by a lock of its session.")
+    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
+    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None
 if env.bool("OPS_DB_POOL", default=False):  # web processes only: a pool does not survive the fork of a worker
     DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 1,
@@ -151,13 +157,12 @@ if env.bool("OPS_DB_POOL", default=False):  # web processes only: a pool does no
         "timeout": 3,  # seconds to wait for a connection: without a database an answer must come soon
     }
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = False  # the engine looks for itself
+    if not OPS_PGBOUNCER:  # which takes no options for a session
+        # A row that somebody else keeps must not take one thread after the other away from everybody.
+        said = DATABASES["default"]["OPTIONS"].get("options", "")
+        DATABASES["default"]["OPTIONS"]["options"] = f"-c lock_timeout=5s {said}".rstrip()
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = None if env.bool("OPS_DB_KEEP", default=True) else 0
-if OPS_PGBOUNCER := env.bool("OPS_PGBOUNCER", default=False):  # transaction pooling: nothing outlives a transaction
-    if not env("DATABASE_DIRECT_URL", default=""):
-        _stop("OPS_PGBOUNCER needs DATABASE_DIRECT_URL, past the pooler: the scheduler leads by a lock of its session.")
-    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
-    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None
 try:
     Redis.from_url(REDIS_URL)
 except ValueError as error:

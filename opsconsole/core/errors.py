@@ -87,3 +87,9 @@ class Unavailable(DomainError):
 
     status = 503
     code = "unavailable"
+
+
+class Busy(Unavailable):
+    """Another session keeps what this would change, and did not let go in time; nothing was done."""
+
+    code = "busy"

@@ -8,20 +8,26 @@ functions join an operation and assert that they are inside one; services never 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
+import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override
+from psycopg.errors import LockNotAvailable
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.database import the_row
+from opsconsole.core.errors import Busy
 from opsconsole.core.idempotency import Answer, RequestKey, claim, remember
 from opsconsole.core.requests import current_request_id
+
+log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,20 +50,29 @@ class Operation(Generic[P, R]):
         update_wrapper(self, service)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the service in its own durable transaction."""
-        actor = self._author(kwargs)
-        token = _current.set((self.name, actor))
-        try:
-            with transaction.atomic(durable=True):
-                _tell_the_database()
-                return self._served(*args, **kwargs)
-        finally:
-            _current.reset(token)
+        """Run the service in its own durable transaction; raises Busy where another session keeps what it needs."""
+        with self._running(kwargs), transaction.atomic(durable=True):
+            _tell_the_database()
+            return self._served(*args, **kwargs)
 
     def _served(self, *args: P.args, **kwargs: P.kwargs) -> R:
         # What is written, and what approvals are bound to, must not depend on the language of whoever acts.
         with override(settings.LANGUAGE_CODE):
             return self.service(*args, **kwargs)
+
+    @contextmanager
+    def _running(self, kwargs: Mapping[str, Any]) -> Iterator[None]:
+        token = _current.set((self.name, self._author(kwargs)))
+        try:
+            yield
+        except OperationalError as error:
+            if not isinstance(error.__cause__, LockNotAvailable):
+                raise
+            log.warning("operation.busy", operation=self.name, error=str(error).strip())
+            told = _("Somebody else is changing this and has not finished. Nothing was done; try again.")
+            raise Busy(told) from error
+        finally:
+            _current.reset(token)
 
     def _author(self, kwargs: Mapping[str, Any]) -> Actor:
         if (running := _current.get()) is not None:
@@ -74,19 +89,14 @@ class Operation(Generic[P, R]):
         """
         if key is None:
             return render(self(*args, **kwargs))
-        actor = self._author(kwargs)
-        token = _current.set((self.name, actor))
-        try:
-            with transaction.atomic(durable=True):
-                stored = claim(key)
-                if stored is not None:
-                    return stored
-                _tell_the_database()
-                answer = render(self._served(*args, **kwargs))
-                remember(key, answer)
-                return answer
-        finally:
-            _current.reset(token)
+        with self._running(kwargs), transaction.atomic(durable=True):
+            stored = claim(key)
+            if stored is not None:
+                return stored
+            _tell_the_database()
+            answer = render(self._served(*args, **kwargs))
+            remember(key, answer)
+            return answer
 
 
 class OneStatement(Operation[P, R]):
@@ -94,13 +104,8 @@ class OneStatement(Operation[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the service; its statement carries what the database is told."""
-        actor = self._author(kwargs)
-        token = _current.set((self.name, actor))
-        try:
-            with _nothing_open():
-                return self._served(*args, **kwargs)
-        finally:
-            _current.reset(token)
+        with self._running(kwargs), _nothing_open():
+            return self._served(*args, **kwargs)
 
 
 def _nothing_open() -> AbstractContextManager[object]:

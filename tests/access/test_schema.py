@@ -27,7 +27,7 @@ from tests.sandbox_bank.process import BankProcess, bank, shared_bank
 
 __all__ = ["bank", "console_environment", "own_redis", "shared_bank", "shared_web", "web"]
 
-pytestmark = pytest.mark.timeout(450)
+pytestmark = pytest.mark.timeout(900)
 
 CHECKS = [
     "not_a_server_error",
@@ -80,7 +80,7 @@ def torture(web: Web, behind_the_doors: Doors, tmp_path: Path) -> Callable[[str]
             capture_output=True,
             text=True,
             check=False,
-            timeout=400,
+            timeout=840,
         )
         assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
         return dict(json.loads(report.read_text()))

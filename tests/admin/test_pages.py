@@ -245,7 +245,7 @@ def _sees_what_its_role_shows(client: Client, role: str) -> None:
 def test_the_front_page_tells_how_things_stand(full: World, browse: Callable[..., Client]) -> None:
     with CaptureQueriesContext(connection) as queries:
         page = browse("ops").get(reverse("admin:index")).content.decode()
-    assert len(queries) <= 70
+    assert len(queries) <= 75
     for told in ("Waiting for my approval", "Live runs", "Unknown steps", "last checkpoint", "worker", "payable"):
         assert told.lower() in page.lower(), told
     nothing = browse("dev").get(reverse("admin:index")).content.decode()

@@ -11,7 +11,7 @@ import pytest
 from tests.embedded.test_up import console
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 def test_the_whole_story_plays_in_the_terminal(tmp_path: Path) -> None:
     with console(tmp_path / "var", demo=True) as it:
         played = it.manage("demo", "--total", "100000")

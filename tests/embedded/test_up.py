@@ -70,7 +70,7 @@ class Console:
             int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         ]
 
-    def eventually(self, holds: Callable[[], bool], *, within: float = 60) -> None:
+    def eventually(self, holds: Callable[[], bool], *, within: float = 120) -> None:
         deadline = time.monotonic() + within
         while not holds():
             assert time.monotonic() < deadline, self.said()

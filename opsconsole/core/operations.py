@@ -13,21 +13,17 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, cast
+from uuid import UUID
 
-import structlog
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
-from django.utils.translation import gettext_lazy as _
+from django.db import connection, transaction
 from django.utils.translation import override
-from psycopg.errors import LockNotAvailable
 
 from opsconsole.core.actors import Actor
 from opsconsole.core.database import the_row
-from opsconsole.core.errors import Busy
 from opsconsole.core.idempotency import Answer, RequestKey, claim, remember
+from opsconsole.core.kept import given_up_soon
 from opsconsole.core.requests import current_request_id
-
-log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,13 +60,8 @@ class Operation(Generic[P, R]):
     def _running(self, kwargs: Mapping[str, Any]) -> Iterator[None]:
         token = _current.set((self.name, self._author(kwargs)))
         try:
-            yield
-        except OperationalError as error:
-            if not isinstance(error.__cause__, LockNotAvailable):
-                raise
-            log.warning("operation.busy", operation=self.name, error=str(error).strip())
-            told = _("Somebody else is changing this and has not finished. Nothing was done; try again.")
-            raise Busy(told) from error
+            with given_up_soon((self.name, *(value for value in kwargs.values() if isinstance(value, UUID)))):
+                yield
         finally:
             _current.reset(token)
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from loyalty.models import Balance, Program, Transaction
+from loyalty.services import programs
 from opsconsole.core.actors import Actor
 from opsconsole.core.tokens import create_token
 from opsconsole.journal.models import Entry
@@ -51,15 +53,15 @@ def impatient() -> Iterator[None]:
 
 
 def test_a_program_that_is_kept_takes_no_thread_away(
-    pooled_web: Web, program: Program, person: Callable[..., Actor], superuser: psycopg.Connection[Any]
+    pooled_web: Web, program: Program, marketing: Actor, superuser: psycopg.Connection[Any]
 ) -> None:
-    user = person("ops_marketing").user
-    assert user is not None
-    token, path = create_token(user), f"/api/programs/{program.pk}/earn"
+    other = programs.create_program(name="Other", budget_limit=Decimal(1_000), actor=marketing)
+    assert marketing.user is not None
+    token = create_token(marketing.user)
 
-    def earn(number: int) -> Any:
+    def earn(number: int, where: Program = program) -> Any:
         body = {"userId": f"m{number}", "points": 5, "idempotencyKey": f"sale-{number}"}
-        return pooled_web.ask("POST", path, body, token=token)
+        return pooled_web.ask("POST", f"/api/programs/{where.pk}/earn", body, token=token)
 
     with ThreadPoolExecutor(THREADS + 1) as pool:
         with superuser.transaction():
@@ -72,10 +74,15 @@ def test_a_program_that_is_kept_takes_no_thread_away(
             for answer in [earning.result() for earning in kept]:
                 assert (answer.status, json.loads(answer.data)["code"]) == (503, "busy")
                 assert int(answer.headers["Retry-After"]) > 0
-        assert not Transaction.objects.exists()
+            # It is known by now: nobody waits for it for long, and nobody else's is kept.
+            began = time.monotonic()
+            assert [earn(number).status for number in range(THREADS)] == [503] * THREADS
+            assert time.monotonic() - began < 5  # seconds that one of them would have waited
+            assert earn(0, other).status == 201
+        assert list(Transaction.objects.values_list("balance__program", flat=True)) == [other.pk]
         again = [*pool.map(earn, range(THREADS)), *pool.map(earn, range(THREADS))]
     assert [answer.status for answer in again] == [201] * THREADS + [200] * THREADS
-    assert Transaction.objects.count() == THREADS
+    assert Transaction.objects.filter(balance__program=program).count() == THREADS
 
 
 @pytest.mark.usefixtures("impatient")

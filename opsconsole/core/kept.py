@@ -30,12 +30,13 @@ _waited_in_vain: dict[Hashable, float] = {}
 
 
 @contextmanager
-def given_up_soon(what: Hashable) -> Iterator[None]:
+def given_up_soon(what: Hashable | None) -> Iterator[None]:
     """Raise Busy for a row that was not to be had; hardly wait for it where the last one who did the same got none.
 
-    No transaction may be open yet.
+    `what` says what is done, and to which rows; None, if that cannot be told, is not remembered. No transaction may be
+    open yet.
     """
-    known = bool(_waited_in_vain) and time.monotonic() - _waited_in_vain.get(what, -REMEMBERED) < REMEMBERED
+    known = what in _waited_in_vain and time.monotonic() - _waited_in_vain.get(what, -REMEMBERED) < REMEMBERED
     if known:
         _session(f"set lock_timeout = '{HARDLY}'")
     try:
@@ -44,7 +45,7 @@ def given_up_soon(what: Hashable) -> Iterator[None]:
         if not isinstance(error.__cause__, LockNotAvailable):
             raise
         log.warning("operation.busy", what=str(what), error=str(error).strip())
-        if not settings.OPS_PGBOUNCER:
+        if what is not None and not settings.OPS_PGBOUNCER:
             _remember(what)
         told = _("Somebody else is changing this and has not finished. Nothing was done; try again.")
         raise Busy(told) from error

@@ -60,10 +60,16 @@ class Operation(Generic[P, R]):
     def _running(self, kwargs: Mapping[str, Any]) -> Iterator[None]:
         token = _current.set((self.name, self._author(kwargs)))
         try:
-            with given_up_soon((self.name, *(value for value in kwargs.values() if isinstance(value, UUID)))):
+            with given_up_soon(self._about(kwargs)):
                 yield
         finally:
             _current.reset(token)
+
+    def _about(self, kwargs: Mapping[str, Any]) -> tuple[str, frozenset[UUID]] | None:
+        """The service and the ids of what it is called for, if it is given any, by themselves or in lists."""
+        given = [item for value in kwargs.values() for item in (value if isinstance(value, list | tuple) else [value])]
+        ids = frozenset(item for item in given if isinstance(item, UUID))
+        return (self.name, ids) if ids else None
 
     def _author(self, kwargs: Mapping[str, Any]) -> Actor:
         if (running := _current.get()) is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 
 from opsconsole.core import kept
+from opsconsole.core.database import past_the_pooler
 from opsconsole.core.errors import Busy
 from opsconsole.core.kept import HARDLY, given_up_soon
 from opsconsole.core.models import User
@@ -21,9 +22,12 @@ USUAL = "0"  # for as long as it takes
 
 
 @pytest.fixture(autouse=True)
-def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that has not waited for anything yet."""
+def nothing_known(transactional_db: None, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[None]:
+    """A process that has not waited for anything yet, with sessions of its own."""
     monkeypatch.setattr(kept, "_waited_in_vain", {})
+    settings.OPS_PGBOUNCER = False
+    with past_the_pooler():
+        yield
 
 
 @pytest.fixture

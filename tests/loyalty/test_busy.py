@@ -20,6 +20,7 @@ from rest_framework.test import APIClient
 from loyalty.models import Balance, Program, Transaction
 from loyalty.services import programs
 from opsconsole.core.actors import Actor
+from opsconsole.core.database import past_the_pooler
 from opsconsole.core.tokens import create_token
 from opsconsole.journal.models import Entry
 from tests.api.conftest import own_redis
@@ -44,9 +45,9 @@ def pooled_web(own_redis: Redis, tmp_path: Path) -> Iterator[Web]:
 
 
 @pytest.fixture
-def impatient() -> Iterator[None]:
+def impatient(transactional_db: None) -> Iterator[None]:
     """The session of the test waits for nobody, as that of a web process does not for long."""
-    with connection.cursor() as cursor:
+    with past_the_pooler(), connection.cursor() as cursor:
         cursor.execute("set lock_timeout = '50ms'")
         yield
         cursor.execute("reset lock_timeout")

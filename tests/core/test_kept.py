@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+from django.conf import settings as django_settings
 from django.db import connection
+from psycopg.conninfo import make_conninfo
 
 from opsconsole.core import kept
 from opsconsole.core.database import past_the_pooler
 from opsconsole.core.errors import Busy
 from opsconsole.core.kept import HARDLY, given_up_soon
 from opsconsole.core.models import User
+from tests.api.servers import ROOT, environment
+from tests.conftest import dsn_as
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 USUAL = "0"  # for as long as it takes
+ASK = """
+import os, django
+os.environ["DJANGO_SETTINGS_MODULE"] = "opsconsole.settings"
+django.setup()
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("show lock_timeout")
+    print(cursor.fetchone()[0])
+if connection.settings_dict["OPTIONS"].get("pool"):
+    connection.close_pool()
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -98,3 +115,24 @@ def test_another_failure_stays_what_it_is(in_vain: Callable[[object], None]) -> 
         _ = 1 / 0
     assert patience() == USUAL
     assert patience_with("this") == HARDLY  # nobody has got it
+
+
+@pytest.mark.parametrize(
+    ("said", "more", "patience"),
+    [
+        ("", {"OPS_DB_POOL": "1"}, "5s"),
+        ("", {"OPS_DB_POOL": "0"}, USUAL),
+        ("-c lock_timeout=2s", {"OPS_DB_POOL": "1"}, "2s"),
+        ("", {"OPS_DB_POOL": "1", "OPS_PGBOUNCER": "1"}, USUAL),
+    ],
+    ids=["web", "worker", "web whose URL says otherwise", "web behind a pooler"],
+)
+def test_how_long_a_process_waits(said: str, more: dict[str, str], patience: str) -> None:
+    direct = dsn_as(django_settings.DB_APP_ROLE, direct=True)
+    url = make_conninfo(direct, options=said or None)
+    env = environment(database=url, redis=django_settings.REDIS_URL, DATABASE_DIRECT_URL=direct)
+    asked = subprocess.run(
+        [sys.executable, "-c", ASK], cwd=ROOT, env=env | {"OPS_PGBOUNCER": "0"} | more,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert asked.stdout.strip() == patience, asked.stderr

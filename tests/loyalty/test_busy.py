@@ -26,6 +26,7 @@ from opsconsole.journal.models import Entry
 from tests.api.conftest import own_redis
 from tests.api.servers import Redis, Web, environment
 from tests.conftest import dsn_as
+from tests.faults.processes import wait_for
 from tests.loyalty.test_shop_pages import press
 
 __all__ = ["own_redis"]
@@ -42,6 +43,15 @@ def pooled_web(own_redis: Redis, tmp_path: Path) -> Iterator[Web]:
     env = environment(database=database, redis=own_redis.url, OPS_DB_POOL="1", OPS_PGBOUNCER="0")
     with Web(tmp_path, env, threads=THREADS) as web:
         yield web
+
+
+def waiting() -> int:
+    """How many sessions wait for a lock; asked outside of the transaction that keeps one, or the first answer stays."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        )
+        return int(cursor.fetchone()[0])
 
 
 @pytest.fixture
@@ -68,7 +78,7 @@ def test_a_program_that_is_kept_takes_no_thread_away(
         with superuser.transaction():
             superuser.execute("select from loyalty_programs where id = %s for update", [program.pk])
             kept = [pool.submit(earn, number) for number in range(THREADS)]
-            time.sleep(1)  # each thread waits by now
+            wait_for("each thread to wait", lambda: waiting() == THREADS)
             began = time.monotonic()
             assert pooled_web.ask("GET", f"/api/programs/{program.pk}", token=token).status == 200
             assert time.monotonic() - began < 8  # a load balancer's patience

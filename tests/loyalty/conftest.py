@@ -27,6 +27,12 @@ def finance(person: Callable[..., Actor]) -> Actor:
 
 
 @pytest.fixture
+def risk(person: Callable[..., Actor]) -> Actor:
+    """Somebody of risk_manager."""
+    return person("risk_manager")
+
+
+@pytest.fixture
 def auditor(person: Callable[..., Actor]) -> Actor:
     """Somebody who sees everything and changes nothing."""
     return person("auditor")

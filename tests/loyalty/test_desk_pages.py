@@ -33,12 +33,6 @@ Member = Callable[..., Balance]
 
 
 @pytest.fixture
-def risk(person: Callable[..., Actor]) -> Actor:
-    """Somebody of risk_manager."""
-    return person("risk_manager")
-
-
-@pytest.fixture
 def looking(risk: Actor) -> Callable[..., FraudRule]:
     """A shipped rule, tried out, switched on, and having looked: `looking("frequent_earner")`."""
 

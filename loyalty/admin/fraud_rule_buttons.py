@@ -113,12 +113,6 @@ def _written(data: dict[str, Any]) -> dict[str, Any]:
     return {"limits": limits, **{name: data[name] for name in names if name in data}}
 
 
-def _changed(press: Press[FraudRule]) -> dict[str, Any]:
-    """What was typed otherwise than it was shown; the limits are one thing, of which the others stay as they are."""
-    typed = _written({name: press.data[name] for name in press.data["changed"]})
-    return {**typed, "limits": {**press.row.limits, **typed["limits"]}}
-
-
 class ChangeRule(_Written):
     """Another version."""
 
@@ -143,7 +137,7 @@ class ChangeRule(_Written):
             press.key,
             then(lambda _row: now_("The rule is changed. Try it out, then switch it on."), display.row_url),
             rule_id=press.row.pk,
-            changes=_changed(press),
+            changes=_written({name: press.data[name] for name in press.data["changed"]}),
             reason=press.data["reason"],
             actor=press.actor,
         )

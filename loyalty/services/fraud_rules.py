@@ -84,7 +84,8 @@ def create_fraud_rule(
 def change_fraud_rule(*, rule_id: UUID, changes: Mapping[str, Any], reason: str, actor: Actor) -> FraudRule:
     """Change what a rule looks for: that is another version, switched off until it has been tried out.
 
-    Raises FraudRuleNotFound, Denied, FraudRuleInvalid, NothingToDo.
+    Limits that are not among those given stay as they are. Raises FraudRuleNotFound, Denied, FraudRuleInvalid,
+    NothingToDo.
     """
     rule = access_fraud.fraud_rule_for(actor, rule_id)
     why = said(reason)
@@ -92,7 +93,9 @@ def change_fraud_rule(*, rule_id: UUID, changes: Mapping[str, Any], reason: str,
         raise FraudRuleInvalid(
             _("A rule has no such field."), errors={name: [_("is not to be changed")] for name in unknown}
         )
-    wanted = _checked(rule.kind, {name: changes.get(name, getattr(rule, name)) for name in CHANGEABLE})
+    facts = {name: changes.get(name, getattr(rule, name)) for name in CHANGEABLE}
+    # Here, where the rule is locked: two who each change one limit must not put back the other's.
+    wanted = _checked(rule.kind, {**facts, "limits": {**rule.limits, **facts["limits"]}})
     before = {name: getattr(rule, name) for name, value in wanted.items() if getattr(rule, name) != value}
     if not before:
         raise NothingToDo(_("Everything is as it is asked for already."))

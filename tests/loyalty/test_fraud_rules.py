@@ -55,6 +55,14 @@ def test_no_rule_looks_before_somebody_saw_what_it_would_hit(
     ]  # fmt: skip
 
 
+def test_two_who_change_a_limit_each_keep_both(risk: Actor) -> None:
+    rule = FraudRule.objects.get(code="frequent_earner")
+    for limits in ({"max_earns": 40}, {"max_points": 9_000}):
+        fraud_rules.change_fraud_rule(rule_id=rule.pk, changes={"limits": limits}, reason="ours", actor=risk)
+    rule.refresh_from_db()
+    assert (rule.limits, rule.version) == ({"hours": 24, "max_earns": 40, "max_points": 9_000}, 3)
+
+
 def test_what_is_no_rule_is_said_field_by_field(risk: Actor) -> None:
     def make(**facts: Any) -> FraudRule:
         wanted = {"code": "mine", "kind": "address", "limits": {"hours": 24, "max_members": 5}, **facts}
